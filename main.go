@@ -1,0 +1,42 @@
+// Command holdfast measures what message brokers lose, and what keeping costs: a reference broker that speaks RocketMQ's
+// protocol, a load generator, a nemesis that cuts the power of nodes, and checkers that judge the recorded history.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build.
+var version = "dev"
+
+func main() {
+	root := newRootCommand()
+	if err := root.Execute(); err != nil {
+		if text := err.Error(); text != "" {
+			fmt.Fprintln(os.Stderr, "holdfast:", text)
+		}
+		os.Exit(exitCode(err))
+	}
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "holdfast",
+		Short:         "Measure what a message broker loses when a machine fails, and what keeping it costs.",
+		Example:       "  holdfast matrix --quick",
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(commands()...)
+	return root
+}
+
+// commands lists every command of the tool; each lives in a file of its own.
+func commands() []*cobra.Command {
+	return []*cobra.Command{}
+}
