@@ -1,0 +1,44 @@
+# Two commands matter: `make matrix` and `make test`. The rest serves people who change holdfast.
+
+GO       ?= go
+OUT      ?=
+VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+BINARY   := bin/holdfast
+
+.PHONY: build matrix test test-long conformance bench lint fmt clean
+
+build:
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o $(BINARY) .
+
+# The main job: every brokerRole x flushDiskType, its throughput, latency and loss.
+matrix: build
+	$(BINARY) matrix --quick $(if $(OUT),--out $(OUT))
+
+test: build
+	$(GO) vet ./...
+	$(GO) test -timeout 15m ./...
+	$(GO) test -timeout 5m -race -run 'Race|Order|Concurrent' ./broker/server ./loadgen/... ./checker/history
+
+# What takes minutes: long property tests, fuzzing, Apache's own clients and brokers.
+test-long: build conformance
+	HOLDFAST_LONG=1 HOLDFAST_APACHE=1 $(GO) test -timeout 60m ./...
+
+# Apache's Go client against the reference broker (a nested module, so that nobody else downloads it).
+conformance: build
+	cd conformance && HOLDFAST_BIN=$(CURDIR)/$(BINARY) $(GO) test -timeout 5m ./...
+
+bench: build
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run: make fmt'; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+fmt:
+	gofmt -w .
+
+clean:
+	rm -rf bin
