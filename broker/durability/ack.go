@@ -1,0 +1,208 @@
+package durability
+
+import "time"
+
+// Status is the outcome of a put as its response code tells it.
+type Status uint8
+
+// Outcomes of a put. All but StatusNotEnough mean that the message is stored.
+// Source: PutMessageStatus, SendMessageProcessor.handlePutMessageResult (RocketMQ 5.3.3).
+const (
+	StatusOK                Status = iota // SEND_OK
+	StatusFlushDiskTimeout                // stored, not yet on this disk when the wait ended
+	StatusFlushSlaveTimeout               // stored, not yet on enough replicas when the wait ended
+	StatusSlaveNotAvailable               // stored, no usable replica was connected (4.9 only)
+	StatusNotEnough                       // refused before the append: IN_SYNC_REPLICAS_NOT_ENOUGH
+)
+
+// String returns RocketMQ's name of the status.
+func (s Status) String() string {
+	switch s {
+	case StatusOK:
+		return "SEND_OK"
+	case StatusFlushDiskTimeout:
+		return "FLUSH_DISK_TIMEOUT"
+	case StatusFlushSlaveTimeout:
+		return "FLUSH_SLAVE_TIMEOUT"
+	case StatusSlaveNotAvailable:
+		return "SLAVE_NOT_AVAILABLE"
+	case StatusNotEnough:
+		return "IN_SYNC_REPLICAS_NOT_ENOUGH"
+	}
+	return "STATUS?"
+}
+
+// Count says which acknowledgements of replicas are counted.
+type Count uint8
+
+// Ways to count.
+const (
+	// CountNone waits for no replica: ASYNC_MASTER, and SYNC_MASTER of RocketMQ 5 with inSyncReplicas 1.
+	CountNone Count = iota
+	// CountPushed waits until any slave, ever, acknowledged the offset; without a usable slave the put is answered
+	// SLAVE_NOT_AVAILABLE at once. Source: CommitLog.submitReplicaRequest (RocketMQ 4.9.8).
+	CountPushed
+	// CountConnections waits for Replicas connections whose acknowledgement covers the offset; two connections of one slave
+	// count twice. Source: CommitLog.handleHA, GroupTransferService (RocketMQ 5.3.3).
+	CountConnections
+)
+
+// Ack says when a put may be acknowledged.
+type Ack struct {
+	Local    Level // what the node's own copy must have reached
+	Count    Count // how replicas are counted
+	Replicas int   // copies wanted beside the local one; [0, 32]
+
+	DiskTimeout    time.Duration // wait for Local at LevelSynced; then FLUSH_DISK_TIMEOUT. RocketMQ: syncFlushTimeout
+	ReplicaTimeout time.Duration // wait for Replicas; then FLUSH_SLAVE_TIMEOUT. RocketMQ: slaveTimeout
+	MaxBehind      int64         // a slave further behind is unusable, bytes (CountPushed). RocketMQ: haSlaveFallbehindMax
+	MinReplicas    int           // fewer connected replicas refuse the put before it is appended; 0 never refuses
+}
+
+// Class is what a waiter waits for: waiters of one class are released in the order of their offsets, and expire in the
+// order of their arrival, so that one queue a class needs no search.
+type Class uint8
+
+// The classes, in the order in which a release pass visits them.
+const (
+	ClassAppended      Class = iota // own memory (transientStorePool)
+	ClassWritten                    // own page cache
+	ClassWrittenRemote              // own page cache and replicas
+	ClassSynced                     // own disk
+	ClassSyncedRemote               // own disk and replicas
+	Classes                         // the number of classes
+)
+
+// Local returns the level that waiters of class c wait for on the own node.
+func (c Class) Local() Level {
+	switch c {
+	case ClassAppended:
+		return LevelAppended
+	case ClassSynced, ClassSyncedRemote:
+		return LevelSynced
+	}
+	return LevelWritten
+}
+
+// Remote reports whether waiters of class c wait for replicas.
+func (c Class) Remote() bool { return c == ClassWrittenRemote || c == ClassSyncedRemote }
+
+// Waiter is one put that waits for its acknowledgement.
+type Waiter struct {
+	End     Offset        // physical end offset of the record
+	Since   time.Duration // monotonic time of the append
+	Class   Class         // what it waits for
+	Outcome Status        // what a successful wait is answered: OK, or SLAVE_NOT_AVAILABLE decided at the append
+	Late    bool          // the wait for replicas has expired; a later acknowledgement does not undo it
+}
+
+// Admit decides before the append whether a put may be stored under m.
+// Source: CommitLog.asyncPutMessage, the inSyncReplicas pre-check (RocketMQ 5.3.3).
+func (a *Ack) Admit(m *Marks) Status {
+	if a.MinReplicas > 0 && m.Connections < a.MinReplicas {
+		return StatusNotEnough
+	}
+	return StatusOK
+}
+
+// Enlist returns what a put whose record ends at end has to wait for. wait is false for a message with the property
+// WAIT=false: it waits for the page cache only, whatever the contract.
+func (a *Ack) Enlist(m *Marks, end Offset, wait bool, now time.Duration) Waiter {
+	w := Waiter{End: end, Since: now}
+	local := a.Local
+	if !wait && local > LevelWritten {
+		local = LevelWritten
+	}
+	remote := false
+	if wait {
+		switch a.Count {
+		case CountPushed:
+			if m.Connections > 0 && end-m.Pushed < a.MaxBehind {
+				remote = true
+			} else {
+				w.Outcome = StatusSlaveNotAvailable
+			}
+		case CountConnections:
+			remote = a.Replicas > 0
+		}
+	}
+	w.Class = classOf(local, remote)
+	return w
+}
+
+func classOf(local Level, remote bool) Class {
+	switch {
+	case local == LevelSynced && remote:
+		return ClassSyncedRemote
+	case local == LevelSynced:
+		return ClassSynced
+	case remote:
+		return ClassWrittenRemote
+	case local == LevelWritten:
+		return ClassWritten
+	}
+	return ClassAppended
+}
+
+// Remote returns the offset below which the wait for replicas is over under m.
+func (a *Ack) Remote(m *Marks) Offset {
+	switch a.Count {
+	case CountPushed:
+		return m.Pushed
+	case CountConnections:
+		return m.ReplicasAt(a.Replicas)
+	}
+	return maxOffset
+}
+
+// Release reports whether w can be answered at now, and with what. The waits for the own disk and for replicas run side by
+// side and end apart; when both fail the replicas' status wins. No status is given before the record is in the page cache
+// (in memory for ClassAppended): every status promises that much. It sets w.Late when the wait for replicas has expired.
+// Source: CommitLog.handleDiskFlushAndHA (RocketMQ 5.3.3).
+func (a *Ack) Release(m *Marks, w *Waiter, now time.Duration) (Status, bool) {
+	if m.At(min(w.Class.Local(), LevelWritten)) < w.End {
+		a.latch(m, w, now)
+		return StatusOK, false
+	}
+	disk := StatusOK
+	if w.Class.Local() == LevelSynced && m.Synced < w.End {
+		if now-w.Since < a.DiskTimeout {
+			a.latch(m, w, now)
+			return StatusOK, false
+		}
+		disk = StatusFlushDiskTimeout
+	}
+	if w.Class.Remote() {
+		a.latch(m, w, now)
+		if w.Late {
+			return StatusFlushSlaveTimeout, true
+		}
+		if a.Remote(m) < w.End {
+			return StatusOK, false
+		}
+	}
+	if disk != StatusOK {
+		return disk, true
+	}
+	return w.Outcome, true
+}
+
+// latch ends the wait for replicas of w when its time is over.
+func (a *Ack) latch(m *Marks, w *Waiter, now time.Duration) {
+	if w.Class.Remote() && !w.Late && now-w.Since >= a.ReplicaTimeout && a.Remote(m) < w.End {
+		w.Late = true
+	}
+}
+
+// Deadline returns the first instant after now at which w may be answered although no mark moves; ok is false when there
+// is none.
+func (a *Ack) Deadline(w *Waiter, now time.Duration) (at time.Duration, ok bool) {
+	at = never
+	if w.Class.Remote() && !w.Late {
+		at = w.Since + a.ReplicaTimeout
+	}
+	if disk := w.Since + a.DiskTimeout; w.Class.Local() == LevelSynced && disk > now {
+		at = min(at, disk)
+	}
+	return at, at != never && at > now
+}
