@@ -1,0 +1,208 @@
+package result
+
+// NoFault is the Fault of a performance cell.
+const NoFault = "none"
+
+// Cell is one combination of contract, fault and load: a performance cell when Fault is NoFault, else a fault cell.
+type Cell struct {
+	ID       string   `json:"id"` // unique in a result, safe as a directory name: sync-master-2.async-flush.power-returns
+	Contract Contract `json:"contract"`
+	Fault    string   `json:"fault"`             // none, kill, power, pause, disk-lost ...
+	Target   string   `json:"target,omitzero"`   // master, slave, all
+	Recovery string   `json:"recovery,omitzero"` // returns, promoted
+	Load     Load     `json:"load"`
+
+	// Performance, of fault-free cells.
+	Throughput *Throughput        `json:"throughput,omitzero"` // closed loop, saturation
+	Latency    *Latency           `json:"latency,omitzero"`    // open loop, at the rate common to all rows
+	Lateness   *Lateness          `json:"lateness,omitzero"`
+	CPU        map[string]float64 `json:"cpu,omitzero"` // seconds of processor time by process: generator, master, slave
+
+	// Counts, pooled over the cuts of a fault cell.
+	Acked   map[string]int64 `json:"acked,omitzero"`   // by SendStatus
+	Unknown *int64           `json:"unknown,omitzero"` // sends without a definite outcome
+	Failed  *int64           `json:"failed,omitzero"`  // sends that certainly were not stored
+	Lost    map[string]int64 `json:"lost,omitzero"`    // acknowledged and absent, by SendStatus; empty, not absent, when nothing was
+
+	LossWindow *Window          `json:"lossWindow,omitzero"` // from the first lost acknowledgement to the cut, the largest over the cuts
+	RPO        *RPO             `json:"rpo,omitzero"`
+	Duplicates *int64           `json:"duplicates,omitzero"`
+	Reordered  *int64           `json:"reordered,omitzero"`
+	Phantoms   *int64           `json:"phantoms,omitzero"`
+	Anomalies  map[string]int64 `json:"anomalies,omitzero"` // by name, as checkers give them
+
+	Linearizable string `json:"linearizable,omitzero"` // valid, invalid, unknown
+	RTO          *RTO   `json:"rto,omitzero"`
+
+	FaultEffect map[string]int64 `json:"faultEffect,omitzero"` // summed over the cuts: processes, bytesLost, files, ms, packets, calls
+
+	Verdict  Verdict   `json:"verdict"`
+	Reasons  []string  `json:"reasons,omitzero"` // why, in sentences; of inconclusive always at least one
+	History  string    `json:"history,omitzero"` // path below the directory of results.json: the run, or the parent of its trials
+	Causes   []Cause   `json:"causes,omitzero"`
+	Repeat   string    `json:"repeat,omitzero"` // the command that repeats this cell
+	Findings []Finding `json:"findings,omitzero"`
+
+	Control  bool      `json:"control,omitzero"` // must lose something, or the harness is broken
+	Trials   []Trial   `json:"trials,omitzero"`  // one a cut, in order
+	Series   *Series   `json:"series,omitzero"`
+	Timeline *Timeline `json:"timeline,omitzero"` // of one trial
+	Seconds  float64   `json:"seconds,omitzero"`  // wall time that the cell took
+}
+
+// IsPerformance says whether the cell measured speed, not loss.
+func (c *Cell) IsPerformance() bool { return c.Fault == NoFault }
+
+// Column returns the name of the cell's column, as --faults takes it: kill-returns, power-returns, power-promoted,
+// power-all; "none" for performance cells.
+func (c *Cell) Column() string { return Column(c.Fault, c.Target, c.Recovery) }
+
+// Column names a fault with its target and recovery as --faults takes it.
+func Column(fault, target, recovery string) string {
+	switch {
+	case fault == NoFault || fault == "":
+		return NoFault
+	case target == "all" && recovery == "returns":
+		return fault + "-all"
+	case target == "master" || target == "":
+		if recovery == "" {
+			return fault
+		}
+		return fault + "-" + recovery
+	case recovery == "":
+		return fault + "-" + target
+	}
+	return fault + "-" + target + "-" + recovery
+}
+
+// Sum returns the total of counts by status.
+func Sum(byStatus map[string]int64) int64 {
+	var n int64
+	for _, v := range byStatus {
+		n += v
+	}
+	return n
+}
+
+// Load is what the generator was asked to do.
+type Load struct {
+	Offered     float64 `json:"offered,omitzero"` // msg/s of the open loop; absent for a closed loop
+	Producers   int     `json:"producers"`
+	Outstanding int     `json:"outstanding"` // sends in flight per producer at most
+	Size        int     `json:"size"`        // mean body bytes
+}
+
+// Throughput is what a closed loop reached.
+type Throughput struct {
+	Acked  float64   `json:"acked"` // median of Passes
+	Unit   string    `json:"unit"`  // always msg/s
+	Passes []float64 `json:"passes,omitzero"`
+	Min    float64   `json:"min,omitzero"` // of Passes
+	Max    float64   `json:"max,omitzero"`
+}
+
+// NewThroughput sums up the passes of a closed loop, each in acknowledged msg/s.
+func NewThroughput(passes []float64) *Throughput {
+	lo, mid, hi := Spread(passes)
+	return &Throughput{Acked: mid, Unit: "msg/s", Passes: passes, Min: lo, Max: hi}
+}
+
+// Latency is the response time from the intended start, failures included as max(elapsed, client timeout), at one
+// offered rate. A percentile with fewer than 100 samples above it is absent.
+type Latency struct {
+	P50  *float64 `json:"p50,omitzero"`
+	P99  *float64 `json:"p99,omitzero"`
+	P999 *float64 `json:"p999,omitzero"`
+	Max  *float64 `json:"max,omitzero"`
+	Unit string   `json:"unit"` // always ms: of P50 to Max, and of Curve
+
+	Rate      float64 `json:"rate"`               // msg/s offered, common to all rows
+	Samples   int64   `json:"samples,omitzero"`   // sends over all passes
+	P99Min    float64 `json:"p99Min,omitzero"`    // of the passes' p99
+	P99Max    float64 `json:"p99Max,omitzero"`    // of the passes' p99
+	Curve     []Point `json:"curve,omitzero"`     // ascending percentiles, for plots
+	Histogram string  `json:"histogram,omitzero"` // HdrHistogram V2 log form (base64) over all passes; values in us
+}
+
+// Point is one percentile of a latency distribution.
+type Point struct {
+	Percentile float64 `json:"p"`  // [0, 100]
+	Value      float64 `json:"ms"` // at or below
+}
+
+// Lateness is how far behind its intended starts the generator sent.
+type Lateness struct {
+	P99  float64 `json:"p99"`
+	Max  float64 `json:"max"`
+	Unit string  `json:"unit"` // always ms
+}
+
+// Window is a span of time.
+type Window struct {
+	MS float64 `json:"ms"`
+}
+
+// RPO is the distribution of acknowledged messages lost over the cuts that had their effect: the cut is the trial.
+type RPO struct {
+	Median    float64 `json:"median"`    // messages lost a cut
+	Max       int64   `json:"max"`       // messages
+	LossyCuts int     `json:"lossyCuts"` // cuts that lost anything
+	Cuts      int     `json:"cuts"`
+	Upper95   float64 `json:"upper95"`            // upper bound at 95% of the probability that a cut loses anything, (0, 1]
+	Predicted float64 `json:"predicted,omitzero"` // messages a cut, from the bytes written since the last fsync began; median
+}
+
+// NewRPO sums up the messages lost by each cut that had its effect; nil without any.
+func NewRPO(lost []int64) *RPO {
+	if len(lost) == 0 {
+		return nil
+	}
+	r := &RPO{Cuts: len(lost)}
+	values := make([]float64, len(lost))
+	for i, n := range lost {
+		values[i] = float64(n)
+		r.Max = max(r.Max, n)
+		if n > 0 {
+			r.LossyCuts++
+		}
+	}
+	_, r.Median, _ = Spread(values)
+	r.Upper95 = Upper95(r.LossyCuts, r.Cuts)
+	return r
+}
+
+// RTO is the time from the fault to service again, the largest over the trials.
+type RTO struct {
+	MS         float64 `json:"ms"`                  // to the first OK send
+	DeliveryMS float64 `json:"deliveryMs,omitzero"` // to the first delivery
+	MedianMS   float64 `json:"medianMs,omitzero"`   // to the first OK send
+}
+
+// Cause counts lost messages by where they died.
+type Cause struct {
+	Cause string `json:"cause"` // "in the master's page cache only", "on the replica only" ...
+	Count int64  `json:"count"`
+}
+
+// Finding is one thing that a checker found.
+type Finding struct {
+	Anomaly string   `json:"anomaly"`
+	Queue   string   `json:"queue,omitzero"`
+	Ops     []uint64 `json:"ops,omitzero"`
+	Explain string   `json:"explain"`
+	Trial   int      `json:"trial,omitzero"` // counted from 1; absent when the cell has one history
+}
+
+// Trial is one cut of a fault cell, or one run of a fault that cuts nothing.
+type Trial struct {
+	Seed        uint64           `json:"seed"`
+	Verdict     Verdict          `json:"verdict"`
+	Acked       map[string]int64 `json:"acked,omitzero"`
+	Lost        map[string]int64 `json:"lost,omitzero"`
+	WindowMS    float64          `json:"windowMs,omitzero"`
+	RTOMS       float64          `json:"rtoMs,omitzero"`
+	SinceSyncMS float64          `json:"sinceSyncMs,omitzero"` // from the last fsync of the commit log to the cut
+	Effect      map[string]int64 `json:"effect,omitzero"`
+	History     string           `json:"history,omitzero"` // path below the directory of results.json
+	Reasons     []string         `json:"reasons,omitzero"`
+}
