@@ -52,6 +52,7 @@ type Event struct {
 	Queue, Group, Node, Status, Error Sym // Queue is group/topic/queueID
 
 	Offset, From, End, Epoch int64
+	First                    int64 // read: the lowest offset that the node still holds (retention); 0 when it holds all
 
 	Msgs   []Msg      // poll, read: owned by the caller, copied by Record
 	Filter bool       // poll: a filter may have left offsets out
