@@ -87,13 +87,24 @@ func (c Class) Local() Level {
 // Remote reports whether waiters of class c wait for replicas.
 func (c Class) Remote() bool { return c == ClassWrittenRemote || c == ClassSyncedRemote }
 
+// Wait is the state of a waiter's wait for replicas. It is decided once: a slave that leaves after its acknowledgement, or
+// acknowledges after the timeout, changes nothing.
+type Wait uint8
+
+// States of a wait.
+const (
+	WaitPending Wait = iota
+	WaitCovered      // enough replicas acknowledged in time
+	WaitLate         // the time was over first
+)
+
 // Waiter is one put that waits for its acknowledgement.
 type Waiter struct {
-	End     Offset        // physical end offset of the record
-	Since   time.Duration // monotonic time of the append
-	Class   Class         // what it waits for
-	Outcome Status        // what a successful wait is answered: OK, or SLAVE_NOT_AVAILABLE decided at the append
-	Late    bool          // the wait for replicas has expired; a later acknowledgement does not undo it
+	End      Offset        // physical end offset of the record
+	Since    time.Duration // monotonic time of the append
+	Class    Class         // what it waits for
+	Outcome  Status        // what a successful wait is answered: OK, or SLAVE_NOT_AVAILABLE decided at the append
+	Replicas Wait          // of a remote class: the wait for replicas
 }
 
 // Admit decides before the append whether a put may be stored under m.
@@ -155,50 +166,55 @@ func (a *Ack) Remote(m *Marks) Offset {
 	return maxOffset
 }
 
+// Decide ends w's wait for replicas if it can be ended at now, and reports whether it is over. Within a class the waits end
+// in the order of arrival, so that a caller may stop at the first that is pending.
+func (a *Ack) Decide(m *Marks, w *Waiter, now time.Duration) bool {
+	if !w.Class.Remote() || w.Replicas != WaitPending {
+		return true
+	}
+	switch {
+	case a.Remote(m) >= w.End:
+		w.Replicas = WaitCovered
+	case now-w.Since >= a.ReplicaTimeout:
+		w.Replicas = WaitLate
+	default:
+		return false
+	}
+	return true
+}
+
 // Release reports whether w can be answered at now, and with what. The waits for the own disk and for replicas run side by
 // side and end apart; when both fail the replicas' status wins. No status is given before the record is in the page cache
-// (in memory for ClassAppended): every status promises that much. It sets w.Late when the wait for replicas has expired.
+// (in memory for ClassAppended): every status promises that much.
 // Source: CommitLog.handleDiskFlushAndHA (RocketMQ 5.3.3).
 func (a *Ack) Release(m *Marks, w *Waiter, now time.Duration) (Status, bool) {
+	decided := a.Decide(m, w, now)
 	if m.At(min(w.Class.Local(), LevelWritten)) < w.End {
-		a.latch(m, w, now)
 		return StatusOK, false
 	}
 	disk := StatusOK
 	if w.Class.Local() == LevelSynced && m.Synced < w.End {
 		if now-w.Since < a.DiskTimeout {
-			a.latch(m, w, now)
 			return StatusOK, false
 		}
 		disk = StatusFlushDiskTimeout
 	}
-	if w.Class.Remote() {
-		a.latch(m, w, now)
-		if w.Late {
-			return StatusFlushSlaveTimeout, true
-		}
-		if a.Remote(m) < w.End {
-			return StatusOK, false
-		}
+	switch {
+	case !decided:
+		return StatusOK, false
+	case w.Replicas == WaitLate:
+		return StatusFlushSlaveTimeout, true
+	case w.Outcome != StatusOK:
+		return w.Outcome, true
 	}
-	if disk != StatusOK {
-		return disk, true
-	}
-	return w.Outcome, true
-}
-
-// latch ends the wait for replicas of w when its time is over.
-func (a *Ack) latch(m *Marks, w *Waiter, now time.Duration) {
-	if w.Class.Remote() && !w.Late && now-w.Since >= a.ReplicaTimeout && a.Remote(m) < w.End {
-		w.Late = true
-	}
+	return disk, true
 }
 
 // Deadline returns the first instant after now at which w may be answered although no mark moves; ok is false when there
 // is none.
 func (a *Ack) Deadline(w *Waiter, now time.Duration) (at time.Duration, ok bool) {
 	at = never
-	if w.Class.Remote() && !w.Late {
+	if w.Class.Remote() && w.Replicas == WaitPending {
 		at = w.Since + a.ReplicaTimeout
 	}
 	if disk := w.Since + a.DiskTimeout; w.Class.Local() == LevelSynced && disk > now {

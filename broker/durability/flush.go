@@ -25,6 +25,7 @@ type Passes struct {
 	Last     time.Duration // when the last pass ended
 	Thorough time.Duration // when the last thorough pass began
 	Write    time.Duration // when the last write was begun (WriteInterval)
+	Dirty    bool          // something was written and not synced when last looked
 }
 
 // SyncDue reports whether a sync of what is written is due at now, and records the pass in p when one is.
@@ -32,20 +33,35 @@ type Passes struct {
 // Source: CommitLog.FlushRealTimeService, MappedFile.isAbleToFlush (RocketMQ 5.3.3).
 func (f *Flush) SyncDue(m *Marks, p *Passes, now time.Duration) bool {
 	if m.Written <= m.Synced {
+		p.Dirty = false
 		return false
 	}
 	if f.Group {
 		return true
 	}
+	if !p.Dirty {
+		// RocketMQ's flusher ticks while there is nothing to do; here nobody wakes for that, so the ticks are made up for.
+		p.Dirty = true
+		p.Last = tick(p.Last, now, f.Interval)
+		p.Thorough = tick(p.Thorough, now, f.Thorough)
+	}
 	if now-p.Last < f.Interval {
 		return false
 	}
-	p.Last = now
+	p.Last = tick(p.Last, now, f.Interval)
 	if now-p.Thorough >= f.Thorough {
-		p.Thorough = now
+		p.Thorough = tick(p.Thorough, now, f.Thorough)
 		return true
 	}
 	return m.Written/pageBytes-m.Synced/pageBytes >= int64(f.LeastPages)
+}
+
+// tick returns the last instant at or before now of those that follow last every interval.
+func tick(last, now, interval time.Duration) time.Duration {
+	if interval <= 0 || now < last {
+		return last
+	}
+	return last + (now-last)/interval*interval
 }
 
 // Synced tells p that the sync that a pass asked for has ended: the next interval begins now.
