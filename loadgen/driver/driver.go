@@ -157,6 +157,7 @@ type Admin interface {
 // ProducerConfig is what a Producer is made from.
 type ProducerConfig struct {
 	Topic       string
+	Queues      int                  // of the topic over all queue groups; numbers are [0, Queues)
 	Slots       int                  // operations that may be outstanding; slot i uses connection i mod Connections
 	Connections int                  // to each master; default 1
 	Timeout     time.Duration        // of a request; default 8 s: above the 5 s after which a broker reports FLUSH_DISK_TIMEOUT
@@ -166,6 +167,7 @@ type ProducerConfig struct {
 // ConsumerConfig is what a Consumer is made from.
 type ConsumerConfig struct {
 	Topic   string
+	Queues  int // as in ProducerConfig
 	Group   string
 	Slots   int
 	Hold    time.Duration        // how long the system may hold a poll back; 0: it answers at once

@@ -1,0 +1,183 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"holdfast/loadgen/driver"
+)
+
+// Load is a running load: one locked thread for each of Config.Threads.
+type Load struct {
+	cfg     Config
+	clock   func() time.Duration
+	threads []*thread
+	done    sync.WaitGroup
+	rate    rateMeter
+	ended   chan struct{} // closed by Stop or by the end of the context
+	end     sync.Once
+}
+
+// thread is one worker with its producer and what it left behind.
+type thread struct {
+	worker  Worker
+	control Control
+	p       driver.Producer
+	env     driver.Env
+	usage   cpuMeter
+	err     error // read after the thread has ended
+}
+
+// Start connects the producers and begins to send. It returns when every producer has a connection to the topic's masters,
+// or with an error, and then nothing was sent. The end of ctx ends the load as Stop does.
+func Start(ctx context.Context, cfg Config) (*Load, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	l := &Load{cfg: cfg, clock: newClock(cfg), ended: make(chan struct{})}
+	for i := range cfg.Threads {
+		t, err := l.newThread(ctx, i)
+		if err != nil {
+			return nil, errors.Join(err, l.closeProducers())
+		}
+		l.threads = append(l.threads, t)
+	}
+	begin := l.clock() + 2*time.Millisecond // all threads pace from one instant
+	for _, t := range l.threads {
+		t.worker.Start = begin
+		t.control.mark.Store(int64(begin))
+		l.done.Go(func() { l.run(t) })
+	}
+	go l.watch(ctx)
+	return l, nil
+}
+
+// newClock returns the clock of the history, or one that starts now.
+func newClock(cfg Config) func() time.Duration {
+	if rec := cfg.Recorder; rec != nil {
+		return func() time.Duration { return time.Duration(rec.Now()) }
+	}
+	start := time.Now()
+	return func() time.Duration { return time.Since(start) }
+}
+
+// newThread connects a producer with its share of the connections.
+func (l *Load) newThread(ctx context.Context, i int) (*thread, error) {
+	cfg := l.cfg
+	connections := (cfg.Connections - i + cfg.Threads - 1) / cfg.Threads
+	slots := connections * cfg.Outstanding
+	t := &thread{}
+	var err error
+	t.p, t.env, err = cfg.System.Producer(ctx, driver.ProducerConfig{
+		Topic: cfg.Topic, Queues: cfg.Queues, Slots: slots, Connections: connections, Timeout: cfg.Timeout, Clock: l.clock,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("producer %d of topic %s: %w", i, cfg.Topic, err)
+	}
+	t.worker = Worker{
+		Process:  cfg.FirstProcess + int32(i),
+		Workload: &RoundRobin{Queues: int32(cfg.Queues), First: int32(i % cfg.Queues), Body: cfg.Body},
+		Pacer:    newPacer(cfg),
+		Slots:    slots,
+		First:    uint64(i), Stride: uint64(cfg.Threads), Value: cfg.FirstValue, RunID: cfg.RunID,
+		Rng:       rand.New(rand.NewPCG(cfg.Seed, uint64(i))),
+		Timeout:   cfg.Timeout,
+		Pause:     cfg.FailPause,
+		QueueName: func(queue int32) string { return cfg.System.QueueName(cfg.Topic, cfg.Queues, queue) },
+		Control:   &t.control,
+		Latency:   NewLatency(),
+	}
+	return t, nil
+}
+
+// newPacer returns the pacer of one thread; nil for a closed loop.
+func newPacer(cfg Config) Pacer {
+	switch {
+	case cfg.Rate == 0:
+		return nil
+	case cfg.Poisson:
+		return &Poisson{Rate: uint64(cfg.Rate), Seed: cfg.Seed}
+	}
+	return Constant{Rate: uint64(cfg.Rate)}
+}
+
+// run is the life of one thread.
+func (l *Load) run(t *thread) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	t.usage.begin()
+	t.err = t.worker.Run(t.env, t.p, l.cfg.Recorder)
+	t.usage.finish()
+	t.err = errors.Join(t.err, t.p.Close())
+}
+
+// watch measures the live rate and ends the load with ctx.
+func (l *Load) watch(ctx context.Context) {
+	tick := time.NewTicker(rateStep)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.stop()
+			return
+		case <-l.ended:
+			return
+		case <-tick.C:
+			n := l.live()
+			l.rate.add(l.clock(), n.ackedTotal())
+		}
+	}
+}
+
+// stop tells the threads to end.
+func (l *Load) stop() {
+	l.end.Do(func() {
+		now := l.clock()
+		for _, t := range l.threads {
+			t.control.Stop(now)
+		}
+		close(l.ended)
+	})
+}
+
+// live adds up what the threads published.
+func (l *Load) live() counts {
+	var n counts
+	for _, t := range l.threads {
+		part := t.control.live()
+		n.plus(&part)
+	}
+	return n
+}
+
+// Mark begins a new measured window: the summary's figures leave out what came before, such as the warm-up.
+func (l *Load) Mark() {
+	now := l.clock()
+	for _, t := range l.threads {
+		t.control.Mark(now)
+		t.usage.mark()
+	}
+}
+
+// Stop ends the load: nothing more is sent, and outstanding outcomes are waited for, which takes up to the client timeout.
+// It returns what the load was; a second call waits as well and returns the same.
+func (l *Load) Stop() Summary {
+	l.stop()
+	l.done.Wait()
+	return l.summary()
+}
+
+// closeProducers closes the producers of a load that did not begin.
+func (l *Load) closeProducers() error {
+	var err error
+	for _, t := range l.threads {
+		err = errors.Join(err, t.p.Close())
+	}
+	return err
+}
