@@ -11,6 +11,7 @@ type Fault struct {
 	At       time.Duration // after the load has held its rate
 	For      time.Duration // how long until recovery begins
 	Recovery Recovery
+	Seed     uint64 // of what chance decides: which un-synced pages survive
 }
 
 // Target names nodes by role, not by index.

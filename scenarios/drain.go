@@ -1,0 +1,40 @@
+package scenarios
+
+import (
+	"context"
+	"time"
+
+	"holdfast/checker/history"
+	"holdfast/loadgen"
+)
+
+// drainClient is the history's client of the complete reads; loads count up from 1.
+const drainClient = 1 << 20
+
+// otherReplicas bounds how long the reads of a node that does not serve the group may take: what it holds explains losses,
+// but the verdict does not hang on it.
+const otherReplicas = 2 * time.Second
+
+// drain reads every queue of every node that is up to the end that the node itself reports, twice, the node that serves the
+// group first. What cannot be read by its deadline is recorded as such, and the checker finds the run inconclusive.
+// It errs only when ctx ends.
+func drain(ctx context.Context, cluster Cluster, rec *history.Recorder, deadline time.Duration) error {
+	names := make([]string, queues)
+	for q := range names {
+		names[q] = cluster.Driver().QueueName(topic, queues, int32(q))
+	}
+	for i, node := range cluster.Serving() {
+		limit := deadline
+		if i > 0 {
+			limit = otherReplicas
+		}
+		reading, cancel := context.WithTimeout(ctx, limit)
+		d := loadgen.Drain{
+			Admin: cluster.Driver().Admin(), Recorder: rec, Process: drainClient + int32(i),
+			Nodes: []string{node}, Queues: names,
+		}
+		_ = d.Run(reading) // what is missing is missing in the history, where the checker sees it
+		cancel()
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,66 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"holdfast/loadgen"
+)
+
+const (
+	look      = 20 * time.Millisecond  // between two looks at a running load
+	holdLimit = 20 * time.Second       // beyond the hold itself, for a system that warms up
+	backLimit = 60 * time.Second       // for a system that must serve again
+	rateShare = 0.9                    // of the offered rate that counts as held; arrivals are random
+	healthy   = 300 * time.Millisecond // without an acknowledgement: not serving
+)
+
+// Unfit is why a trial proves nothing although nothing is broken: the load could not be held, the system did not serve
+// again.
+type Unfit struct{ Reason string }
+
+func (u *Unfit) Error() string { return u.Reason }
+
+// hold returns when the load has held its rate for d.
+func hold(ctx context.Context, load *loadgen.Load, rate int, d time.Duration) error {
+	began := time.Now()
+	since := began
+	for time.Since(since) < d {
+		if err := sleep(ctx, look); err != nil {
+			return err
+		}
+		s := load.Snapshot()
+		if float64(s.Rate) < rateShare*float64(rate) {
+			since = time.Now()
+			if since.Sub(began) > d+holdLimit {
+				return &Unfit{fmt.Sprintf("the load did not hold %d msg/s before the fault: %d msg/s acknowledged after %.0f s", rate, s.Rate, since.Sub(began).Seconds())}
+			}
+		}
+	}
+	return nil
+}
+
+// keepsServing returns when sends have been acknowledged without a gap for d: the liveness phase.
+func keepsServing(ctx context.Context, load *loadgen.Load, d time.Duration) error {
+	began := time.Now()
+	since, last, lastAcks := began, began, load.Snapshot().AckedTotal
+	for {
+		if err := sleep(ctx, look); err != nil {
+			return err
+		}
+		now, acks := time.Now(), load.Snapshot().AckedTotal
+		switch {
+		case acks > lastAcks:
+			last, lastAcks = now, acks
+		case now.Sub(last) > healthy:
+			since = now
+		}
+		if last.After(began) && last.Sub(since) >= d {
+			return nil
+		}
+		if now.Sub(began) > d+backLimit {
+			return &Unfit{fmt.Sprintf("the system did not serve again within %.0f s after the heal", backLimit.Seconds())}
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package scenarios
+
+import (
+	"fmt"
+	"time"
+
+	"holdfast/checker/history"
+)
+
+// nemesisClient is the client of the nemesis in a history. Source: contracts.md section 3.
+const nemesisClient = -1
+
+// journal writes the lines of the nemesis: one shard of the history, used by the trial's goroutine alone.
+type journal struct {
+	rec    *history.Recorder
+	shard  *history.Shard
+	faults map[string]uint64 // operation of each fault under way, by name
+
+	effect    map[string]int64 // of all faults, summed
+	sinceSync time.Duration    // before the cut
+}
+
+func newJournal(rec *history.Recorder) (*journal, error) {
+	shard, err := rec.Shard(nemesisClient)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return &journal{rec: rec, shard: shard, faults: map[string]uint64{}, effect: map[string]int64{}}, nil
+}
+
+// Fault records a phase now. The phases of a fault share one operation.
+func (j *journal) Fault(step history.FaultStep) {
+	op, known := j.faults[step.Name]
+	if !known || step.Phase == "start" {
+		op = j.shard.NextOp()
+		j.faults[step.Name] = op
+	}
+	for unit, n := range step.Effect {
+		j.effect[unit] += n
+	}
+	j.record(history.Event{F: history.FaultF, Op: op, Fault: &step})
+}
+
+// Role records that node serves group from now on.
+func (j *journal) Role(group, node string) {
+	j.record(history.Event{F: history.Role, Op: j.shard.NextOp(), Queue: j.rec.Sym(group), Node: j.rec.Sym(node), Role: "master"})
+}
+
+func (j *journal) record(e history.Event) {
+	e.T, e.P, e.Type = j.rec.Now(), nemesisClient, history.Info
+	e.At, e.Offset, e.From, e.End, e.Epoch = e.T, -1, -1, -1, -1
+	j.shard.Record(&e)
+}

@@ -1,0 +1,193 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast/nemesis"
+	"holdfast/reports/result"
+)
+
+// Watcher is told how a matrix goes on. Its methods may be called from several goroutines.
+type Watcher interface {
+	CellStarted(id string)
+	Progress(id, text string)
+	CellDone(c result.Cell)
+	Note(text string)
+}
+
+// Matrix measures every cell of contract x fault for one system.
+type Matrix struct {
+	System    result.System
+	World     World // of the fault cells
+	Speed     World // of the performance cells: the real disk, alone on the machine
+	Contracts []result.Contract
+	Faults    []nemesis.Fault
+	Cuts      int // trials of each fault cell
+	Seed      uint64
+	Out       string // directory of results.json; trials go below it
+	Fault     FaultLoad
+	Perf      *Performance // nil: no performance cells
+	Parallel  int          // fault cells side by side; their latency is compared with nothing
+	Command   string       // program and flags that a cell's repeat command begins with
+}
+
+// Planned is a cell that the matrix will fill.
+type Planned struct {
+	ID       string
+	Contract result.Contract
+	Fault    nemesis.Fault // Kind result.NoFault: a performance cell
+	Cuts     int
+	Expect   time.Duration
+}
+
+// Plan lists the cells in the order of rows and columns, with how long each takes alone.
+func (m *Matrix) Plan() []Planned {
+	var cells []Planned
+	for _, row := range m.Contracts {
+		if m.Perf != nil {
+			cells = append(cells, Planned{
+				ID: cellID(row, "performance"), Contract: row, Fault: nemesis.Fault{Kind: result.NoFault}, Expect: m.Perf.expect(),
+			})
+		}
+		for _, f := range m.Faults {
+			cells = append(cells, Planned{
+				ID: cellID(row, FaultName(f)), Contract: row, Fault: f, Cuts: m.Cuts, Expect: time.Duration(m.Cuts) * m.Fault.expect(),
+			})
+		}
+	}
+	return cells
+}
+
+// Expect returns how long the cells that are not done take together.
+func (m *Matrix) Expect(done func(id string) bool) time.Duration {
+	var alone, together time.Duration
+	for _, c := range m.Plan() {
+		switch {
+		case done(c.ID):
+		case c.Fault.Kind == result.NoFault:
+			alone += c.Expect
+		default:
+			together += c.Expect
+		}
+	}
+	return alone + together/time.Duration(max(m.Parallel, 1))
+}
+
+// Run fills every cell that r does not have yet and calls save after each. Performance cells run first and alone, fault
+// cells then up to Parallel at once. When ctx ends, the cells under way are reported as far as they got and the error is
+// that of ctx.
+func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save func(*result.Result) error) error {
+	done := func(id string) bool { return r.Cell(id) != nil }
+	put := newKeeper(r, watch, save)
+	if m.Perf != nil {
+		if err := m.performance(ctx, done, watch, put.cell); err != nil {
+			return err
+		}
+	}
+	var todo []Planned
+	for _, c := range m.Plan() {
+		if c.Fault.Kind != result.NoFault && !done(c.ID) {
+			todo = append(todo, c)
+		}
+	}
+	m.sideBySide(ctx, todo, watch, put.cell)
+	if err := put.err(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// sideBySide runs fault cells, up to Parallel at once. Columns are interleaved, so that no fault has all quiet minutes.
+func (m *Matrix) sideBySide(ctx context.Context, todo []Planned, watch Watcher, put func(result.Cell)) {
+	work := make(chan Planned)
+	var workers sync.WaitGroup
+	for range max(m.Parallel, 1) {
+		workers.Go(func() {
+			for c := range work {
+				watch.CellStarted(c.ID)
+				cell := m.faultCell(ctx, c.Contract, c.Fault, func(text string) { watch.Progress(c.ID, text) })
+				if ctx.Err() == nil || len(cell.Trials) > 0 {
+					put(cell)
+				}
+			}
+		})
+	}
+	for _, c := range todo {
+		if ctx.Err() != nil {
+			break
+		}
+		select {
+		case work <- c:
+		case <-ctx.Done():
+		}
+	}
+	close(work)
+	workers.Wait()
+}
+
+// keeper puts finished cells into the result, one at a time, and saves it.
+type keeper struct {
+	mu     sync.Mutex
+	r      *result.Result
+	watch  Watcher
+	save   func(*result.Result) error
+	failed error
+}
+
+func newKeeper(r *result.Result, watch Watcher, save func(*result.Result) error) *keeper {
+	return &keeper{r: r, watch: watch, save: save}
+}
+
+func (k *keeper) cell(c result.Cell) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.r.Put(c)
+	if err := k.save(k.r); err != nil && k.failed == nil {
+		k.failed = err
+	}
+	k.watch.CellDone(c)
+}
+
+func (k *keeper) err() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.failed
+}
+
+// repeat returns the command that runs one cell again.
+func (m *Matrix) repeat(row result.Contract, column string) string {
+	words := []string{m.Command, "--contracts", ContractName(row)}
+	if column == result.NoFault {
+		words = append(words, "--faults", result.NoFault)
+	} else {
+		words = append(words, "--faults", column, "--no-performance")
+	}
+	return strings.Join(words, " ")
+}
+
+// subSeed derives the seed of one trial from the matrix's.
+func subSeed(seed uint64, cell string, trial int) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d/%s/%d", seed, cell, trial)
+	return h.Sum64() >> 1 // histories hold integers below 2^63
+}
+
+// expect estimates one trial: start, hold, fault, recovery, liveness, drain.
+func (l FaultLoad) expect() time.Duration {
+	return 1500*time.Millisecond + l.Hold + l.Window/2 + l.After
+}
+
+// Columns returns the names of the matrix's columns, for messages.
+func (m *Matrix) Columns() []string {
+	var names []string
+	for _, f := range m.Faults {
+		names = append(names, FaultName(f))
+	}
+	return slices.Compact(names)
+}

@@ -1,0 +1,265 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"holdfast/loadgen"
+	"holdfast/reports/result"
+)
+
+// Performance says how the fault-free cells are measured: first a closed loop at saturation, then an open loop at one rate
+// common to all rows, each in passes that are interleaved over the rows. Source: design.md section 6.
+type Performance struct {
+	Passes    int
+	Clients   int // connections
+	InFlight  int // sends outstanding on each
+	Size      int // mean body bytes
+	Warm      time.Duration
+	Measure   time.Duration
+	LatencyOf time.Duration // length of a pass of the open loop
+	Rate      int           // msg/s of the open loop; 0: half of the slowest row's saturation
+	Ceiling   float64       // msg/s of the generator against a null server; 0: not measured
+}
+
+// openClose is what a cluster takes to start, catch up and end.
+const openClose = 900 * time.Millisecond
+
+func (p *Performance) expect() time.Duration {
+	return time.Duration(p.Passes) * (2*(p.Warm+openClose) + p.Measure + p.LatencyOf)
+}
+
+// generatorBound is the share of the generator's ceiling above which a throughput says more about the generator.
+const generatorBound = 0.6
+
+// latenessShare is the share of its p99 above which a row's lateness makes its latency that of the generator.
+const latenessShare = 0.1
+
+// speedRow gathers what the passes over one row measured.
+type speedRow struct {
+	cell   result.Cell
+	passes []float64
+	p99s   []float64
+	all    *loadgen.Latency
+	began  time.Time
+}
+
+// performance measures every row that is not done, alone on the machine.
+func (m *Matrix) performance(ctx context.Context, done func(string) bool, watch Watcher, put func(result.Cell)) error {
+	var rows []*speedRow
+	for _, c := range m.Contracts {
+		if id := cellID(c, "performance"); !done(id) {
+			rows = append(rows, m.speedRow(id, c))
+			watch.CellStarted(id)
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	err := m.saturate(ctx, rows, watch)
+	if err == nil {
+		err = m.latency(ctx, rows, watch)
+	}
+	for _, row := range rows {
+		if err != nil && len(row.passes) == 0 {
+			continue // nothing is known of it
+		}
+		put(m.finishRow(row, err))
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("performance: %w", err)
+	}
+	return nil
+}
+
+func (m *Matrix) speedRow(id string, c result.Contract) *speedRow {
+	p := m.Perf
+	return &speedRow{all: loadgen.NewLatency(), began: time.Now(), cell: result.Cell{
+		ID: id, Contract: c, Fault: result.NoFault, Repeat: m.repeat(c, result.NoFault), Verdict: result.Kept,
+		Load: result.Load{Producers: p.Clients, Outstanding: p.InFlight, Size: p.Size},
+		CPU:  map[string]float64{}, Acked: map[string]int64{}, Unknown: new(int64), Failed: new(int64),
+	}}
+}
+
+// saturate runs the closed loops.
+func (m *Matrix) saturate(ctx context.Context, rows []*speedRow, watch Watcher) error {
+	for pass := range m.Perf.Passes {
+		for _, row := range rows {
+			watch.Progress(row.cell.ID, fmt.Sprintf("saturation, pass %d of %d", pass+1, m.Perf.Passes))
+			sum, figures, err := m.pass(ctx, row.cell, fmt.Sprintf("saturation-%d", pass+1), 0)
+			if err != nil {
+				return fmt.Errorf("%s: %w", row.cell.ID, err)
+			}
+			row.passes = append(row.passes, sum.Throughput)
+			row.count(sum, figures)
+		}
+	}
+	return nil
+}
+
+// latency runs the open loops at the rate that every row can serve.
+func (m *Matrix) latency(ctx context.Context, rows []*speedRow, watch Watcher) error {
+	rate := m.Perf.Rate
+	if rate == 0 {
+		slowest := rows[0].median()
+		for _, row := range rows {
+			slowest = min(slowest, row.median())
+		}
+		rate = int(slowest / 2)
+	}
+	if rate == 0 {
+		return errors.New("nothing was acknowledged at saturation")
+	}
+	for pass := range m.Perf.Passes {
+		for _, row := range rows {
+			watch.Progress(row.cell.ID, fmt.Sprintf("latency at %d msg/s, pass %d of %d", rate, pass+1, m.Perf.Passes))
+			sum, figures, err := m.pass(ctx, row.cell, fmt.Sprintf("latency-%d", pass+1), rate)
+			if err != nil {
+				return fmt.Errorf("%s: %w", row.cell.ID, err)
+			}
+			row.cell.Load.Offered = float64(rate)
+			row.all.Merge(sum.Latency)
+			row.p99s = append(row.p99s, float64(sum.Latency.Response.ValueAtPercentile(99))/1e6)
+			row.count(sum, figures)
+		}
+	}
+	return nil
+}
+
+// pass measures one row once, on a fresh cluster. rate 0 is a closed loop.
+func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate int) (sum loadgen.Summary, figures Figures, err error) {
+	p := m.Perf
+	dir := filepath.Join(m.Out, "cells", cell.ID, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return sum, figures, err
+	}
+	cluster, err := m.Speed.Open(ctx, Spec{Dir: dir, Contract: cell.Contract, Topic: topic, Queues: queues, Replicas: 2})
+	if err != nil {
+		return sum, figures, fmt.Errorf("start the cluster: %w", err)
+	}
+	defer func() { err = errors.Join(err, cluster.Close()) }()
+	load, err := loadgen.Start(ctx, loadgen.Config{
+		System: cluster.Driver(), Topic: topic, Queues: queues, Connections: p.Clients, Outstanding: p.InFlight,
+		Rate: rate, Body: loadgen.Around(p.Size), Seed: subSeed(m.Seed, cell.ID+name, 0),
+	})
+	if err != nil {
+		return sum, figures, fmt.Errorf("start the load: %w", err)
+	}
+	err = sleep(ctx, p.Warm)
+	load.Mark()
+	if err == nil {
+		err = sleep(ctx, p.window(rate))
+	}
+	figures = cluster.Figures()
+	return load.Stop(), figures, err
+}
+
+func (p *Performance) window(rate int) time.Duration {
+	if rate == 0 {
+		return p.Measure
+	}
+	return p.LatencyOf
+}
+
+func (r *speedRow) median() float64 {
+	_, mid, _ := result.Spread(r.passes)
+	return mid
+}
+
+func (r *speedRow) count(sum loadgen.Summary, figures Figures) {
+	addCounts(r.cell.Acked, sum.Acked)
+	*r.cell.Unknown += sum.Unknown
+	*r.cell.Failed += sum.Failed
+	r.cell.CPU["generator"] += sum.CPU.Seconds()
+	for process, seconds := range figures.CPUSeconds {
+		r.cell.CPU[process] += seconds
+	}
+}
+
+// finishRow turns what was measured into the cell; err is why the measurement ended early.
+func (m *Matrix) finishRow(row *speedRow, err error) result.Cell {
+	c := row.cell
+	c.Seconds = time.Since(row.began).Seconds()
+	c.Throughput = result.NewThroughput(row.passes)
+	if len(row.p99s) > 0 {
+		c.Latency, c.Lateness = latencyOf(row, int(c.Load.Offered))
+	}
+	var reasons []string
+	if err != nil {
+		reasons = append(reasons, "ended early: "+err.Error())
+	}
+	if m.Perf.Ceiling > 0 && c.Throughput.Acked > generatorBound*m.Perf.Ceiling {
+		reasons = append(reasons, fmt.Sprintf("generator-bound: %.0f msg/s is over %.0f%% of the generator's ceiling of %.0f msg/s",
+			c.Throughput.Acked, 100*generatorBound, m.Perf.Ceiling))
+	}
+	if c.Latency != nil && c.Latency.P99 != nil && c.Lateness.P99 > latenessShare**c.Latency.P99 {
+		reasons = append(reasons, fmt.Sprintf("generator-bound: lateness p99 %.2f ms is over %.0f%% of the latency p99 %.2f ms",
+			c.Lateness.P99, 100*latenessShare, *c.Latency.P99))
+	}
+	if degraded := degradedStatuses(c.Acked); degraded != "" {
+		reasons = append(reasons, "not every acknowledgement was SEND_OK: "+degraded)
+	}
+	if len(reasons) > 0 {
+		c.Verdict, c.Reasons = result.Inconclusive, reasons
+	}
+	return c
+}
+
+// degradedStatuses names the acknowledgements that stand for less than SEND_OK; speed bought with them is no speed.
+func degradedStatuses(acked map[string]int64) string {
+	var parts []string
+	for _, status := range result.Names(acked) {
+		if status != "SEND_OK" && acked[status] > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", status, acked[status]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// samplesAbove is how many samples a percentile needs above it to be stated.
+const samplesAbove = 100
+
+func latencyOf(row *speedRow, rate int) (*result.Latency, *result.Lateness) {
+	h := row.all.Response
+	lo, _, hi := result.Spread(row.p99s)
+	l := &result.Latency{Unit: "ms", Rate: float64(rate), Samples: h.TotalCount(), P99Min: lo, P99Max: hi}
+	for _, q := range []struct {
+		percent float64
+		into    **float64
+	}{{50, &l.P50}, {99, &l.P99}, {99.9, &l.P999}} {
+		if float64(h.TotalCount())*(1-q.percent/100) >= samplesAbove {
+			*q.into = new(float64(h.ValueAtPercentile(q.percent)) / 1e6)
+		}
+	}
+	l.Max = new(float64(h.Max()) / 1e6)
+	for _, b := range h.CumulativeDistribution() {
+		l.Curve = append(l.Curve, result.Point{Percentile: b.Quantile, Value: float64(b.ValueAt) / 1e6})
+	}
+	if text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil {
+		l.Histogram = string(text)
+	}
+	late := row.all.Late
+	return l, &result.Lateness{P99: float64(late.ValueAtPercentile(99)) / 1e6, Max: float64(late.Max()) / 1e6, Unit: "ms"}
+}
+
+// sleep waits for d, or errs when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

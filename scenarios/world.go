@@ -1,0 +1,80 @@
+package scenarios
+
+import (
+	"context"
+	"time"
+
+	"holdfast/checker/history"
+	"holdfast/loadgen/driver"
+	"holdfast/nemesis"
+	"holdfast/reports/result"
+)
+
+// World is where clusters run and what can be done to them there.
+type World interface {
+	// Name is sandbox or loopback.
+	Name() string
+	// Possible returns nil, or why the fault cannot be done in this world to this system.
+	Possible(f nemesis.Fault) error
+	// Open starts a cluster on fresh stores and returns when every replica has caught up and the topic is there.
+	Open(ctx context.Context, spec Spec) (Cluster, error)
+}
+
+// Spec says what cluster to open.
+type Spec struct {
+	Dir      string // logs, configurations and stores go below it; exists and is empty
+	Contract result.Contract
+	Topic    string
+	Queues   int
+	Replicas int  // brokers of the group: 1 (master alone) or 2 (master and slave)
+	Faulty   bool // the world's faults must be possible: stores on its disks
+}
+
+// Stamps records what the nemesis does, each at the instant of the call, so callers stamp before acting and after.
+type Stamps interface {
+	// Fault records one phase of a fault.
+	Fault(step history.FaultStep)
+	// Role records that a node serves a queue group from now on. It precedes the first answer of that node in its role.
+	Role(group, node string)
+}
+
+// Cluster is one broker group under test: real processes with their name server.
+type Cluster interface {
+	Driver() driver.System
+	// Group is the queue group, the broker name.
+	Group() string
+	// Nodes lists the brokers, the master of the start first.
+	Nodes() []string
+	// Serving lists the nodes that are up and can be read, the one that serves the group first.
+	Serving() []string
+	// Master is the node that serves the group now.
+	Master() string
+	// Aim blocks until the instant of a power cut has come and returns how long before it the disk completed an fsync of
+	// the master's commit log. It errs when the disk sees no fsync.
+	Aim(ctx context.Context, aim Aim) (sinceSync time.Duration, err error)
+	// Strike does the fault and stamps start and, when nodes were stopped, down with the measured effect.
+	Strike(ctx context.Context, f nemesis.Fault, stamps Stamps) error
+	// Recover does what f.Recovery says, stamps restart, role and heal, and returns when the group is served again.
+	Recover(ctx context.Context, f nemesis.Fault, stamps Stamps) error
+	// Figures measures the nodes as they are.
+	Figures() Figures
+	// Close ends every process and removes the stores, but not the logs.
+	Close() error
+}
+
+// Aim says when a cut falls: cut Stratum of Of at Phase(Stratum, Of, U, Window) after an fsync of the commit log ended.
+type Aim struct {
+	Stratum, Of int
+	U           float64 // in [0, 1)
+	Window      time.Duration
+	Synchronous bool // the window is the time from one fsync to the next, whatever Window says
+}
+
+// Figures are what a cluster's processes were measured to need.
+type Figures struct {
+	CPUSeconds     map[string]float64 // by process: nodes, disk, generator
+	AnonymousBytes map[string]int64   // resident, by node
+	FileBytes      map[string]int64
+	LongestStall   time.Duration     // of the lossy disk, 0 where there is none
+	Settings       map[string]string // effective configuration of the nodes
+}
