@@ -1,7 +1,5 @@
 package result
 
-import "fmt"
-
 // OneMachine is the claim that every matrix tests.
 const OneMachine = "one machine may fail and nothing is lost"
 
@@ -17,33 +15,46 @@ const (
 
 // Claim is what people say of a contract, tested apart from what the contract promises.
 type Claim struct {
-	Claim    string   `json:"claim"`
-	Contract Contract `json:"contract"`
-	Recovery string   `json:"recovery"` // returns, promoted
-	Faults   []string `json:"faults"`   // that it was tested under
-	Standing Standing `json:"standing"`
-	Cuts     int      `json:"cuts"`      // of the fault with the fewest: the weakest link
-	Lossy    int      `json:"lossyCuts"` // over all faults
-	Upper95  float64  `json:"upper95"`   // the largest over the faults, (0, 1]
-	Evidence []string `json:"evidence"`  // a sentence a cell
-	Cells    []string `json:"cells"`     // their ids
+	Claim    string     `json:"claim"`
+	Contract Contract   `json:"contract"`
+	Recovery string     `json:"recovery"` // returns, promoted
+	Standing Standing   `json:"standing"`
+	Cuts     int        `json:"cuts"`    // of the fault with the fewest: the weakest link
+	Upper95  float64    `json:"upper95"` // the largest over the faults, (0, 1]
+	Evidence []Evidence `json:"evidence"`
+}
+
+// Evidence is what one cell says of a claim.
+type Evidence struct {
+	Cell      string  `json:"cell"` // id
+	Fault     string  `json:"fault"`
+	Target    string  `json:"target"`
+	Verdict   Verdict `json:"verdict"`
+	Acked     int64   `json:"acked"`
+	Lost      int64   `json:"lost"`
+	LossyCuts int     `json:"lossyCuts"`
+	Cuts      int     `json:"cuts"` // that had their effect
 }
 
 // OneMachineMayFail judges OneMachine for each contract and recovery of the cells, in the order of the cells: over every
-// fault that stops one machine. Faults of several machines, and performance cells, say nothing about it.
+// fault that takes one machine down. Faults of several machines, and performance cells, say nothing about it.
 func OneMachineMayFail(cells []Cell) []Claim {
+	type key struct {
+		contract Contract
+		recovery string
+	}
 	claims := []Claim{}
-	index := map[string]int{}
+	index := map[key]int{}
 	for i := range cells {
 		c := &cells[i]
 		if !stopsOneMachine(c) {
 			continue
 		}
-		key := c.Contract.String() + "\x00" + c.Contract.SlaveFlushDiskType + "\x00" + c.Recovery
-		at, seen := index[key]
+		k := key{c.Contract, c.Recovery}
+		at, seen := index[k]
 		if !seen {
 			at = len(claims)
-			index[key] = at
+			index[k] = at
 			claims = append(claims, Claim{Claim: OneMachine, Contract: c.Contract, Recovery: c.Recovery, Standing: Holds})
 		}
 		claims[at].add(c)
@@ -60,36 +71,23 @@ func stopsOneMachine(c *Cell) bool {
 	return false
 }
 
-// add weighs one cell: a lossy cut that had its effect refutes, whatever the other cells say.
+// add weighs one cell. A lossy cut that had its effect refutes, whatever the other cells say; the claim holds only as long
+// as every cell is conclusive.
 func (cl *Claim) add(c *Cell) {
-	cl.Faults = append(cl.Faults, c.Fault)
-	cl.Cells = append(cl.Cells, c.ID)
-	lost := Sum(c.Lost)
-	where := fmt.Sprintf("%s of the %s", c.Fault, c.Target)
-	if c.RPO == nil {
-		if cl.Standing == Holds {
-			cl.Standing = Untested
-		}
-		cl.Upper95, cl.Cuts = 1, 0
-		cl.Evidence = append(cl.Evidence, where+": no cut had its effect")
-		return
+	e := Evidence{Cell: c.ID, Fault: c.Fault, Target: c.Target, Verdict: c.Verdict, Acked: Sum(c.Acked), Lost: Sum(c.Lost)}
+	bound := 1.0
+	if c.RPO != nil {
+		e.LossyCuts, e.Cuts, bound = c.RPO.LossyCuts, c.RPO.Cuts, c.RPO.Upper95
 	}
-	if len(cl.Faults) == 1 || c.RPO.Cuts < cl.Cuts {
-		cl.Cuts = c.RPO.Cuts
+	if len(cl.Evidence) == 0 || e.Cuts < cl.Cuts {
+		cl.Cuts = e.Cuts
 	}
-	cl.Upper95 = max(cl.Upper95, c.RPO.Upper95)
-	cl.Lossy += c.RPO.LossyCuts
+	cl.Upper95 = max(cl.Upper95, bound)
+	cl.Evidence = append(cl.Evidence, e)
 	switch {
-	case c.RPO.LossyCuts > 0:
+	case e.LossyCuts > 0:
 		cl.Standing = Refuted
-		cl.Evidence = append(cl.Evidence, fmt.Sprintf("%s: %d of %d acknowledged lost, in %d of %d cuts",
-			where, lost, Sum(c.Acked), c.RPO.LossyCuts, c.RPO.Cuts))
-	case c.Verdict == Inconclusive:
-		if cl.Standing == Holds {
-			cl.Standing = Untested
-		}
-		cl.Evidence = append(cl.Evidence, where+": inconclusive")
-	default:
-		cl.Evidence = append(cl.Evidence, fmt.Sprintf("%s: none of %d acknowledged lost in %d cuts", where, Sum(c.Acked), c.RPO.Cuts))
+	case cl.Standing == Holds && (c.Verdict == Inconclusive || e.Cuts == 0):
+		cl.Standing = Untested
 	}
 }

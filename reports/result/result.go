@@ -32,6 +32,13 @@ type Result struct {
 	Interrupted bool      `json:"interrupted,omitzero"` // ended by SIGINT before the last cell
 	Planned     int       `json:"planned,omitzero"`     // cells that the matrix has when complete
 	Command     string    `json:"command,omitzero"`     // the command line that repeats the whole
+	Rows        []Row     `json:"rows,omitzero"`        // how to repeat each row
+}
+
+// Row is one contract of the matrix.
+type Row struct {
+	Contract Contract `json:"contract"`
+	Repeat   string   `json:"repeat"` // the command that repeats all cells of the row
 }
 
 // Tool is the program that measured.

@@ -1,0 +1,220 @@
+package reports
+
+import (
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// tone is what a cell's text means, beyond its words; renderers give it a colour.
+type tone string
+
+const (
+	plain    tone = ""
+	good     tone = "kept"         // nothing lost
+	warn     tone = "lost"         // lost within contract
+	bad      tone = "violated"     // a promise broken, a claim refuted
+	doubtful tone = "inconclusive" // proves nothing
+	muted    tone = "muted"        // not run yet, not measured
+)
+
+// entry is the text of one cell of a grid; it may have several lines.
+type entry struct {
+	Text string
+	Tone tone
+}
+
+// column is one column of a grid.
+type column struct {
+	Head  string // one or two lines
+	Right bool   // figures are aligned at their last digit
+}
+
+// grid is a table as data, drawn as text, markdown or HTML.
+type grid struct {
+	Title   string
+	Note    string // what a reader must know to read it
+	Stub    int    // leading columns that name the row; repeated when the table is broken in width
+	Columns []column
+	Rows    [][]entry
+}
+
+// row appends a row; it must have an entry for each column.
+func (g *grid) row(entries ...entry) { g.Rows = append(g.Rows, entries) }
+
+const gap = "  " // between two columns of text
+
+// text draws the grid in at most width columns, as several blocks when it is wider. paint colours a tone.
+func (g *grid) text(width int, paint palette) string {
+	var b strings.Builder
+	if g.Title != "" {
+		b.WriteString(paint.strong(g.Title) + "\n")
+	}
+	for _, columns := range g.split(width) {
+		b.WriteString(g.block(columns, paint))
+	}
+	if g.Note != "" {
+		b.WriteString(paint.dim(wrap(g.Note, width, "")))
+	}
+	return b.String()
+}
+
+// split distributes the columns over blocks that fit width; every block begins with the stub.
+func (g *grid) split(width int) [][]int {
+	var stub []int
+	used := 0
+	for i := range g.Stub {
+		stub = append(stub, i)
+		used += g.width(i) + len(gap)
+	}
+	blocks := [][]int{}
+	block, at := append([]int(nil), stub...), used
+	for i := g.Stub; i < len(g.Columns); i++ {
+		w := g.width(i)
+		if at+w > width && len(block) > len(stub) {
+			blocks = append(blocks, block)
+			block, at = append([]int(nil), stub...), used
+		}
+		block = append(block, i)
+		at += w + len(gap)
+	}
+	return append(blocks, block)
+}
+
+// width is that of the widest line of column i.
+func (g *grid) width(i int) int {
+	w := text.LongestLineLen(g.Columns[i].Head)
+	for _, r := range g.Rows {
+		w = max(w, text.LongestLineLen(r[i].Text))
+	}
+	return w
+}
+
+// block draws some columns side by side.
+func (g *grid) block(columns []int, paint palette) string {
+	t := table.NewWriter()
+	style := table.StyleLight
+	style.Options = table.Options{SeparateHeader: true}
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", gap
+	style.Format.Header, style.Format.HeaderVAlign = text.FormatDefault, text.VAlignBottom
+	t.SetStyle(style)
+	var heads table.Row
+	var configs []table.ColumnConfig
+	for n, i := range columns {
+		heads = append(heads, g.Columns[i].Head)
+		align := text.AlignLeft
+		if g.Columns[i].Right {
+			align = text.AlignRight
+		}
+		configs = append(configs, table.ColumnConfig{Number: n + 1, Align: align, AlignHeader: align})
+	}
+	t.SetColumnConfigs(configs)
+	t.AppendHeader(heads)
+	for _, r := range g.Rows {
+		var entries table.Row
+		for _, i := range columns {
+			entries = append(entries, paint.lines(r[i]))
+		}
+		t.AppendRow(entries)
+	}
+	var b strings.Builder
+	for line := range strings.Lines(t.Render() + "\n") {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return b.String()
+}
+
+// markdown draws the grid as a table of GitHub's markdown.
+func (g *grid) markdown() string {
+	var b strings.Builder
+	if g.Title != "" {
+		b.WriteString("**" + g.Title + "**\n\n")
+	}
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	var heads, rules []string
+	for _, c := range g.Columns {
+		heads = append(heads, markdownText(c.Head, " "))
+		rule := "---"
+		if c.Right {
+			rule = "---:"
+		}
+		rules = append(rules, rule)
+	}
+	line(heads)
+	line(rules)
+	for _, r := range g.Rows {
+		var cells []string
+		for _, e := range r {
+			s := markdownText(e.Text, "<br>")
+			if (e.Tone == bad || e.Tone == warn) && s != "" {
+				s = "**" + s + "**"
+			}
+			cells = append(cells, s)
+		}
+		line(cells)
+	}
+	if g.Note != "" {
+		b.WriteString("\n" + g.Note + "\n")
+	}
+	return b.String()
+}
+
+// markdownText makes s safe inside a table cell, with lines joined by sep.
+func markdownText(s, sep string) string {
+	s = strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`).Replace(s)
+	return strings.ReplaceAll(s, "\n", sep)
+}
+
+// wrap breaks prose into lines of at most width columns, each ending in a newline; all but the first are indented.
+func wrap(prose string, width int, indent string) string {
+	var b strings.Builder
+	at := 0
+	for _, word := range strings.Fields(prose) {
+		n := len([]rune(word))
+		switch {
+		case at == 0:
+		case at+1+n > width:
+			b.WriteString("\n" + indent)
+			at = len(indent)
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String() + "\n"
+}
+
+// palette colours text for a terminal, or leaves it as it is.
+type palette struct{ on bool }
+
+var colours = map[tone]string{good: "32", warn: "33", bad: "1;31", doubtful: "35", muted: "2"}
+
+func (p palette) paint(code, s string) string {
+	if !p.on || code == "" || s == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p palette) strong(s string) string { return p.paint("1", s) }
+
+// dim paints each line by itself, so that a line feed is never inside an escape sequence.
+func (p palette) dim(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = p.paint("2", lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// lines colours an entry line by line.
+func (p palette) lines(e entry) string {
+	lines := strings.Split(e.Text, "\n")
+	for i := range lines {
+		lines[i] = p.paint(colours[e.Tone], lines[i])
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,342 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"holdfast/reports/result"
+)
+
+// stub is the two columns that name a contract.
+func stub() []column { return []column{{Head: "brokerRole"}, {Head: "flushDiskType"}} }
+
+func stubEntries(c result.Contract) []entry {
+	if c.BrokerRole == "" {
+		return []entry{{Text: c.Name}, {}}
+	}
+	return []entry{{Text: c.Role()}, {Text: flushLabel(c)}}
+}
+
+// stubNote explains SYNC_MASTER/2 when a row bears it.
+func (v *view) stubNote() string {
+	for _, c := range v.rows {
+		if c.BrokerRole == "SYNC_MASTER" {
+			return "SYNC_MASTER/n: inSyncReplicas=n; 1 is the default of RocketMQ 5."
+		}
+	}
+	return ""
+}
+
+// overview is the whole matrix at a glance: a row a contract, a column a fault. running gives the text of unfinished cells by id.
+func (v *view) overview(running map[string]string) *grid {
+	g := &grid{Stub: 2, Columns: stub(), Note: v.stubNote()}
+	if v.hasPerf {
+		head := "p99 ms"
+		if rps, common := v.commonRate(); rps > 0 && common {
+			head += "\nat " + rate(rps) + "/s"
+		}
+		g.Columns = append(g.Columns, column{Head: "msg/s\nsaturated", Right: true}, column{Head: head, Right: true})
+	}
+	for _, f := range v.faults {
+		g.Columns = append(g.Columns, column{Head: f.head()})
+	}
+	if len(v.faults) > 0 {
+		g.Note += " Faults: acknowledged messages lost, then lossy cuts of all cuts."
+		g.Note = strings.TrimSpace(g.Note)
+	}
+	for _, row := range v.rows {
+		entries := stubEntries(row)
+		if v.hasPerf {
+			entries = append(entries, v.glanceSpeed(row, running)...)
+		}
+		for _, f := range v.faults {
+			entries = append(entries, v.glanceFault(place{row, f.name}, running))
+		}
+		g.row(entries...)
+	}
+	return g
+}
+
+// unfinished is the text of a place without a cell.
+func (v *view) unfinished(at place, running map[string]string) entry {
+	id, planned := v.planned[at]
+	if text, ok := running[id]; planned && ok {
+		return entry{text, muted}
+	}
+	if planned {
+		return entry{"..", muted}
+	}
+	return entry{"-", muted}
+}
+
+func (v *view) glanceSpeed(row result.Contract, running map[string]string) []entry {
+	at := place{row, result.NoFault}
+	c := v.cells[at]
+	if c == nil {
+		e := v.unfinished(at, running)
+		return []entry{e, {"", muted}}
+	}
+	speed, p99 := entry{"-", muted}, entry{"-", muted}
+	if c.Throughput != nil {
+		speed = entry{rate(c.Throughput.Acked) + doubt(c), plain}
+	}
+	if c.Latency != nil && c.Latency.P99 != nil {
+		p99 = entry{millis(*c.Latency.P99) + doubt(c), plain}
+	}
+	return []entry{speed, p99}
+}
+
+// doubt marks the figures of an inconclusive cell.
+func doubt(c *result.Cell) string {
+	if c.Verdict == result.Inconclusive {
+		return "?"
+	}
+	return ""
+}
+
+func (v *view) glanceFault(at place, running map[string]string) entry {
+	c := v.cells[at]
+	if c == nil {
+		return v.unfinished(at, running)
+	}
+	return entry{glance(c), toneOf(c.Verdict)}
+}
+
+// glance is a fault cell in a few characters: "lost 1,002 3/3".
+func glance(c *result.Cell) string {
+	cuts := ""
+	if c.RPO != nil {
+		cuts = fmt.Sprintf(" %d/%d", c.RPO.LossyCuts, c.RPO.Cuts)
+	}
+	switch c.Verdict {
+	case result.Violated:
+		return "VIOLATED" + cuts
+	case result.Inconclusive:
+		return "inconclusive"
+	case result.LossWithinContract:
+		return "lost " + count(result.Sum(c.Lost)) + cuts
+	}
+	return "kept" + cuts
+}
+
+func toneOf(v result.Verdict) tone {
+	switch v {
+	case result.Kept:
+		return good
+	case result.LossWithinContract:
+		return warn
+	case result.Inconclusive:
+		return doubtful
+	case result.Violated:
+		return bad
+	}
+	return plain
+}
+
+// performance is the table of throughput and latency; nil without any such cell.
+func (v *view) performance() *grid {
+	if !v.hasPerf {
+		return nil
+	}
+	title, load := "Throughput at saturation, and latency", v.load()
+	head := "latency, ms\n"
+	if rps, common := v.commonRate(); rps > 0 && common {
+		title += " at " + rate(rps) + " msg/s offered to every row"
+		head = "ms\n"
+	}
+	g := &grid{Title: title + load + ", no faults", Stub: 2, Columns: append(stub(),
+		column{Head: "msg/s\nmedian", Right: true}, column{Head: "msg/s\nmin - max", Right: true},
+		column{Head: head + "p50", Right: true}, column{Head: head + "p99", Right: true}, column{Head: "ms\np99.9", Right: true},
+		column{Head: "ms\nmax", Right: true}, column{Head: "p99 of passes\nmin - max", Right: true}),
+		Note: "Latency from the intended start, failures included; a percentile needs 100 samples above it. ?: inconclusive, see below."}
+	for _, row := range v.rows {
+		g.row(append(stubEntries(row), v.speeds(row)...)...)
+	}
+	return g
+}
+
+// load says what the generator did, as far as all rows share it.
+func (v *view) load() string {
+	for _, row := range v.rows {
+		if c := v.cell(row, result.NoFault); c != nil && c.Load.Size > 0 {
+			return fmt.Sprintf(" (%d x %d outstanding, %s B bodies)", c.Load.Producers, c.Load.Outstanding, count(int64(c.Load.Size)))
+		}
+	}
+	return ""
+}
+
+// speeds are the figures of one row of the performance table.
+func (v *view) speeds(row result.Contract) []entry {
+	none := entry{"-", muted}
+	entries := []entry{none, none, none, none, none, none, none}
+	c := v.cell(row, result.NoFault)
+	if c == nil {
+		return entries
+	}
+	if t := c.Throughput; t != nil {
+		entries[0] = entry{rate(t.Acked) + doubt(c), plain}
+		if len(t.Passes) > 1 {
+			entries[1] = entry{rate(t.Min) + " - " + rate(t.Max), plain}
+		}
+	}
+	if l := c.Latency; l != nil {
+		for i, p := range []*float64{l.P50, l.P99, l.P999, l.Max} {
+			if p != nil {
+				entries[2+i] = entry{millis(*p) + doubt(c), plain}
+			}
+		}
+		if l.P99Max > 0 {
+			entries[6] = entry{millis(l.P99Min) + " - " + millis(l.P99Max), plain}
+		}
+	}
+	return entries
+}
+
+// faultTable is the table of one fault.
+func (v *view) faultTable(f faultColumn) *grid {
+	g := &grid{Title: v.faultTableTitle(f), Stub: 2, Columns: append(stub(),
+		column{Head: "acked", Right: true}, column{Head: "lost", Right: true}, column{Head: "lost\nwindow", Right: true},
+		column{Head: "lossy " + trial(f.fault) + "s\n(95% bound)"}, column{Head: "lineariz-\nable"},
+		column{Head: "RTO", Right: true}, column{Head: "verdict"})}
+	statuses := false
+	for _, row := range v.rows {
+		c := v.cell(row, f.name)
+		if c == nil {
+			none := entry{"-", muted}
+			g.row(append(stubEntries(row), none, none, none, none, none, none, v.unfinished(place{row, f.name}, nil))...)
+			continue
+		}
+		entries := faultEntries(c)
+		statuses = statuses || strings.Contains(entries[1].Text, "\n")
+		g.row(entries...)
+	}
+	g.Note = "acked, lost: of SEND_OK. Bound: at 95% confidence at most this share of such " + trial(f.fault) + "s loses anything."
+	if statuses {
+		g.Note = "acked, lost: of SEND_OK, and below it of the other statuses. Bound: at 95% confidence at most this share of such " + trial(f.fault) + "s loses anything."
+	}
+	return g
+}
+
+func (v *view) faultTableTitle(f faultColumn) string {
+	title := strings.ToUpper(f.title()[:1]) + f.title()[1:]
+	for _, row := range v.rows {
+		if c := v.cell(row, f.name); c != nil && c.Load.Offered > 0 {
+			return title + ", at " + rate(c.Load.Offered) + " msg/s"
+		}
+	}
+	return title
+}
+
+// faultEntries is one row of a fault's table. SEND_OK (or the only status) stands on the line of the contract; every other status
+// has a line of its own below it.
+func faultEntries(c *result.Cell) []entry {
+	entries := stubEntries(c.Contract)
+	first, others := leading(c.Acked)
+	acked, lost := figure(c.Acked, first), figure(c.Lost, first)
+	for _, status := range others {
+		entries[1].Text += "\n" + status
+		acked += "\n" + figure(c.Acked, status)
+		lost += "\n" + figure(c.Lost, status)
+	}
+	lostTone := plain
+	if result.Sum(c.Lost) > 0 {
+		lostTone = toneOf(c.Verdict)
+	}
+	window, lossy, rto, linear := "-", "-", "-", "-"
+	if c.LossWindow != nil && result.Sum(c.Lost) > 0 {
+		window = span(c.LossWindow.MS)
+	}
+	if r := c.RPO; r != nil {
+		lossy = fmt.Sprintf("%d of %d (%s)", r.LossyCuts, r.Cuts, percent(r.Upper95))
+	}
+	if c.RTO != nil {
+		rto = span(c.RTO.MS)
+	}
+	linearTone := plain
+	if c.Linearizable != "" {
+		linear = c.Linearizable
+	}
+	if c.Linearizable == "invalid" {
+		linearTone = bad
+	}
+	return append(entries, entry{acked, plain}, entry{lost, lostTone}, entry{window, plain}, entry{lossy, plain},
+		entry{linear, linearTone}, entry{rto, plain}, entry{string(c.Verdict), toneOf(c.Verdict)})
+}
+
+// leading returns the status that stands for itself, SEND_OK where there is one, and the others in order.
+func leading(acked map[string]int64) (first string, others []string) {
+	names := result.Names(acked)
+	for _, name := range names {
+		if name == "SEND_OK" {
+			first = name
+		}
+	}
+	if first == "" && len(names) > 0 {
+		first = names[0]
+	}
+	for _, name := range names {
+		if name != first {
+			others = append(others, name)
+		}
+	}
+	return first, others
+}
+
+// figure is a count by status: 0 for a status that the measured counts do not name, "-" when nothing was measured.
+func figure(counts map[string]int64, status string) string {
+	if counts == nil {
+		return "-"
+	}
+	return count(counts[status])
+}
+
+// claims is the table of one claim: contracts down, recoveries across; nil without any.
+func (v *view) claims(claim string) *grid {
+	var recoveries []string
+	stand := map[place]*result.Claim{}
+	for i := range v.r.Claims {
+		c := &v.r.Claims[i]
+		if c.Claim != claim {
+			continue
+		}
+		if !slices.Contains(recoveries, c.Recovery) {
+			recoveries = append(recoveries, c.Recovery)
+		}
+		stand[place{c.Contract, c.Recovery}] = c
+	}
+	if len(recoveries) == 0 {
+		return nil
+	}
+	g := &grid{Title: fmt.Sprintf("Claim: %q", claim), Stub: 2, Columns: stub()}
+	for _, recovery := range recoveries {
+		g.Columns = append(g.Columns, column{Head: recoveryTitle(recovery)})
+	}
+	for _, row := range v.rows {
+		entries := stubEntries(row)
+		for _, recovery := range recoveries {
+			entries = append(entries, standing(stand[place{row, recovery}]))
+		}
+		g.row(entries...)
+	}
+	return g
+}
+
+// standing is a claim's standing with its evidence in a few words.
+func standing(c *result.Claim) entry {
+	switch {
+	case c == nil:
+		return entry{"-", muted}
+	case c.Standing == result.Holds:
+		return entry{fmt.Sprintf("holds in %s (bound %s)", plural(c.Cuts, "cut"), percent(c.Upper95)), good}
+	case c.Standing == result.Refuted:
+		var lost []string
+		for _, e := range c.Evidence {
+			if e.LossyCuts > 0 {
+				lost = append(lost, fmt.Sprintf("refuted: %s lost %s, %d/%d", faultWord(e.Fault), count(e.Lost), e.LossyCuts, e.Cuts))
+			}
+		}
+		return entry{strings.Join(lost, "\n"), bad}
+	}
+	return entry{"inconclusive", doubtful}
+}

@@ -1,0 +1,93 @@
+package reports
+
+import (
+	"slices"
+
+	"holdfast/reports/result"
+)
+
+// view is a result laid out as a matrix: contracts down, faults across. Cells may be missing.
+type view struct {
+	r       *result.Result
+	rows    []result.Contract
+	faults  []faultColumn
+	hasPerf bool
+	cells   map[place]*result.Cell
+	planned map[place]string // id of the cell that is to fill a place
+}
+
+// place is where a cell stands.
+type place struct {
+	row    result.Contract
+	column string
+}
+
+// faultColumn is one fault with its target and recovery.
+type faultColumn struct {
+	name                    string // as --faults takes it
+	fault, target, recovery string
+}
+
+func (f faultColumn) title() string { return faultTitle(f.fault, f.target, f.recovery) }
+func (f faultColumn) head() string  { return faultHead(f.fault, f.target, f.recovery) }
+
+// newView lays out r and, for a matrix that still runs, the places that are yet to fill. Rows and columns stand in the order
+// of the plan, then of the cells.
+func newView(r *result.Result, plan []PlannedCell) *view {
+	v := &view{r: r, cells: map[place]*result.Cell{}, planned: map[place]string{}}
+	for _, p := range plan {
+		v.planned[v.place(p.Contract, p.Fault, p.Target, p.Recovery)] = p.ID
+	}
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		v.cells[v.place(c.Contract, c.Fault, c.Target, c.Recovery)] = c
+	}
+	return v
+}
+
+// place returns where a cell stands and makes its row and column known.
+func (v *view) place(contract result.Contract, fault, target, recovery string) place {
+	if !slices.Contains(v.rows, contract) {
+		v.rows = append(v.rows, contract)
+	}
+	name := result.Column(fault, target, recovery)
+	if name == result.NoFault {
+		v.hasPerf = true
+		return place{contract, name}
+	}
+	if !slices.ContainsFunc(v.faults, func(f faultColumn) bool { return f.name == name }) {
+		v.faults = append(v.faults, faultColumn{name, fault, target, recovery})
+	}
+	return place{contract, name}
+}
+
+// cell returns the finished cell of a row and column, or nil.
+func (v *view) cell(row result.Contract, column string) *result.Cell {
+	return v.cells[place{row, column}]
+}
+
+// commonRate returns the offered rate at which latencies were taken, 0 when there are none, and whether it was one for all rows.
+func (v *view) commonRate() (perSecond float64, common bool) {
+	common = true
+	for _, row := range v.rows {
+		c := v.cell(row, result.NoFault)
+		if c == nil || c.Latency == nil {
+			continue
+		}
+		if perSecond != 0 && perSecond != c.Latency.Rate {
+			common = false
+		}
+		perSecond = c.Latency.Rate
+	}
+	return perSecond, common
+}
+
+// find returns the first row that fits, and whether there is one.
+func (v *view) find(role, flush string, inSync int) (result.Contract, bool) {
+	for _, c := range v.rows {
+		if c.BrokerRole == role && c.FlushDiskType == flush && (inSync == 0 || max(c.InSyncReplicas, 1) == inSync) {
+			return c, true
+		}
+	}
+	return result.Contract{}, false
+}
