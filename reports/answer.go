@@ -1,0 +1,260 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"holdfast/reports/result"
+)
+
+// answer is what a matrix says in the end, in words. Each part is empty when nothing measured supports it.
+type answer struct {
+	Sentences []string // what the common advice lost, what it kept, what it costs
+	Control   string   // whether the harness was seen to lose anything
+	Failed    bool     // the control lost nothing although it must: nothing that says "kept" can be believed
+	Trap      string   // what inSyncReplicas=1 lost that 2 keeps
+	Open      []string // cells that prove nothing or break a promise, each with its reasons
+}
+
+// answer computes the sentences from the result alone.
+func (v *view) answer() answer {
+	a := answer{Open: v.open()}
+	a.Control, a.Failed = v.control()
+	if row, ok := v.advice(); ok {
+		a.Sentences = append(a.Sentences, v.lossSentence(row), v.keptSentence(row))
+		if cost := v.costSentence(row); cost != "" {
+			a.Sentences = append(a.Sentences, cost)
+		}
+		a.Trap = v.trap(row)
+	} else {
+		a.Sentences = v.everyRow()
+	}
+	a.Sentences = slices.DeleteFunc(a.Sentences, func(s string) bool { return s == "" })
+	return a
+}
+
+// advice returns the row that the common advice recommends: SYNC_MASTER with ASYNC_FLUSH, waiting for two copies if that was run.
+func (v *view) advice() (result.Contract, bool) {
+	if row, ok := v.find("SYNC_MASTER", "ASYNC_FLUSH", 2); ok {
+		return row, true
+	}
+	return v.find("SYNC_MASTER", "ASYNC_FLUSH", 0)
+}
+
+// lossSentence says in which failures a row lost messages, and how many.
+func (v *view) lossSentence(row result.Contract) string {
+	var lost, doubts []string
+	measured := 0
+	for _, f := range v.faults {
+		c := v.cell(row, f.name)
+		switch {
+		case c == nil:
+		case c.RPO != nil && c.RPO.LossyCuts > 0:
+			measured++
+			lost = append(lost, lossPhrase(f, c))
+		case c.Verdict == result.Inconclusive:
+			doubts = append(doubts, f.title())
+		default:
+			measured++
+		}
+	}
+	var s string
+	switch {
+	case len(lost) > 0:
+		s = contractTitle(row) + " lost acknowledged messages in " + list(lost)
+	case measured > 0:
+		s = fmt.Sprintf("%s lost no acknowledged message in %s tested", contractTitle(row), plural(measured, "kind of failure"))
+	case len(doubts) > 0:
+		return fmt.Sprintf("What %s loses is not known: %s inconclusive.", contractTitle(row), isAre(doubts))
+	default:
+		return ""
+	}
+	if len(doubts) > 0 {
+		s += "; " + isAre(doubts) + " inconclusive"
+	}
+	return s + "."
+}
+
+func isAre(words []string) string {
+	if len(words) == 1 {
+		return words[0] + " is"
+	}
+	return list(words) + " are"
+}
+
+// lossPhrase is one failure with its figures: "power loss of the master, it returns (1,002 of 34,150, up to 261 ms, 3 of 3 cuts)".
+func lossPhrase(f faultColumn, c *result.Cell) string {
+	phrase := fmt.Sprintf("%s (%s of %s", f.title(), count(result.Sum(c.Lost)), count(result.Sum(c.Acked)))
+	if c.LossWindow != nil {
+		phrase += ", up to the last " + span(c.LossWindow.MS)
+	}
+	phrase += fmt.Sprintf(", in %d of %s", c.RPO.LossyCuts, plural(c.RPO.Cuts, trial(f.fault)))
+	if c.Verdict == result.Violated {
+		phrase += ", against the contract"
+	}
+	return phrase + ")"
+}
+
+// keptSentence says in which failures a row lost nothing, with the bounds.
+func (v *view) keptSentence(row result.Contract) string {
+	var kept []string
+	for _, f := range v.faults {
+		c := v.cell(row, f.name)
+		if c == nil || c.Verdict == result.Inconclusive || c.RPO == nil || c.RPO.LossyCuts > 0 {
+			continue
+		}
+		kept = append(kept, fmt.Sprintf("%s (0 of %s, none in %s: at 95%% confidence at most %s of them lose anything)",
+			f.title(), count(result.Sum(c.Acked)), plural(c.RPO.Cuts, trial(f.fault)), percent(c.RPO.Upper95)))
+	}
+	if len(kept) == 0 {
+		return ""
+	}
+	return "It lost nothing in " + list(kept) + "."
+}
+
+// costSentence compares the row's speed with ASYNC_MASTER of the same flush type, in absolute figures: one run has no percentages.
+func (v *view) costSentence(row result.Contract) string {
+	base, ok := v.find("ASYNC_MASTER", row.FlushDiskType, 0)
+	if !ok {
+		return ""
+	}
+	a, b := v.cell(row, result.NoFault), v.cell(base, result.NoFault)
+	if a == nil || b == nil {
+		return ""
+	}
+	var parts []string
+	if a.Throughput != nil && b.Throughput != nil {
+		part := fmt.Sprintf("%s against %s msg/s at saturation", speed(a.Throughput), speed(b.Throughput))
+		if overlap(a.Throughput, b.Throughput) {
+			part += " (the passes overlap: no difference shown)"
+		}
+		parts = append(parts, part)
+	}
+	if a.Latency != nil && b.Latency != nil && a.Latency.P99 != nil && b.Latency.P99 != nil && a.Latency.Rate == b.Latency.Rate {
+		part := fmt.Sprintf("a p99 of %s against %s at %s msg/s", span(*a.Latency.P99), span(*b.Latency.P99), rate(a.Latency.Rate))
+		if a.Latency.P99Max > 0 && a.Latency.P99Min <= b.Latency.P99Max && b.Latency.P99Min <= a.Latency.P99Max {
+			part += " (the passes overlap: no difference shown)"
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	s := fmt.Sprintf("Against %s it costs: %s", contractTitle(base), strings.Join(parts, ", and "))
+	if a.Verdict == result.Inconclusive || b.Verdict == result.Inconclusive {
+		s += "; but these figures are inconclusive"
+	}
+	return s + "."
+}
+
+// speed is a throughput with the range of its passes.
+func speed(t *result.Throughput) string {
+	if len(t.Passes) < 2 {
+		return rate(t.Acked)
+	}
+	return fmt.Sprintf("%s (%s-%s)", rate(t.Acked), rate(t.Min), rate(t.Max))
+}
+
+// overlap says whether the ranges of the passes have a point in common.
+func overlap(a, b *result.Throughput) bool {
+	return len(a.Passes) > 1 && len(b.Passes) > 1 && a.Min <= b.Max && b.Min <= a.Max
+}
+
+// trap says what the default of RocketMQ 5 lost in failures in which waiting for two copies lost nothing.
+func (v *view) trap(advice result.Contract) string {
+	one, ok := v.find("SYNC_MASTER", advice.FlushDiskType, 1)
+	if !ok || max(advice.InSyncReplicas, 1) == 1 {
+		return ""
+	}
+	var lost []string
+	for _, f := range v.faults {
+		a, b := v.cell(advice, f.name), v.cell(one, f.name)
+		if a == nil || b == nil || a.Verdict == result.Inconclusive || a.RPO == nil || b.RPO == nil {
+			continue
+		}
+		if a.RPO.LossyCuts == 0 && b.RPO.LossyCuts > 0 {
+			lost = append(lost, lossPhrase(f, b))
+		}
+	}
+	if len(lost) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("The trap: with inSyncReplicas=1, the default of RocketMQ 5, SYNC_MASTER with %s lost acknowledged messages in %s, where inSyncReplicas=2 lost none.",
+		advice.FlushDiskType, list(lost))
+}
+
+// control judges the cells that must lose something. Without them nothing shows that a loss would have been seen.
+func (v *view) control() (sentence string, failed bool) {
+	var controls []*result.Cell
+	for i := range v.r.Cells {
+		if c := &v.r.Cells[i]; c.Control {
+			controls = append(controls, c)
+		}
+	}
+	if len(controls) == 0 {
+		if len(v.faults) == 0 {
+			return "", false
+		}
+		return "No control was run (ASYNC_MASTER with ASYNC_FLUSH, power loss of the master, it returns): nothing shows that a loss would have been seen.", false
+	}
+	var good, bad []string
+	for _, c := range controls {
+		f := faultColumn{c.Column(), c.Fault, c.Target, c.Recovery}
+		if lost := result.Sum(c.Lost); lost > 0 && c.RPO != nil && c.RPO.LossyCuts > 0 {
+			good = append(good, contractTitle(c.Contract)+", "+lossPhrase(f, c))
+		} else {
+			bad = append(bad, contractTitle(c.Contract)+", "+f.title())
+		}
+	}
+	if len(bad) > 0 {
+		return fmt.Sprintf("THE CONTROL FAILED: %s lost nothing although it must. The faults did not bite: do not believe any %q in these tables.",
+			list(bad), result.Kept), true
+	}
+	return "The control lost messages, as it must: " + list(good) + ".", false
+}
+
+// everyRow is the answer when the row of the common advice was not run: what each row lost.
+func (v *view) everyRow() []string {
+	var sentences []string
+	for _, row := range v.rows {
+		if s := v.lossSentence(row); s != "" {
+			sentences = append(sentences, s)
+		}
+	}
+	return sentences
+}
+
+// open lists cells that are violated or inconclusive, the worst first, each with its reasons.
+func (v *view) open() []string {
+	var lines []string
+	for _, verdict := range []result.Verdict{result.Violated, result.Inconclusive} {
+		for i := range v.r.Cells {
+			c := &v.r.Cells[i]
+			if c.Verdict != verdict {
+				continue
+			}
+			lines = append(lines, fmt.Sprintf("%s: %s, %s: %s", verdict, c.Contract, cellTitle(c), reasons(c)))
+		}
+	}
+	return lines
+}
+
+// cellTitle is the fault of a cell in words.
+func cellTitle(c *result.Cell) string {
+	if c.IsPerformance() {
+		return "throughput and latency"
+	}
+	return faultTitle(c.Fault, c.Target, c.Recovery)
+}
+
+// reasons joins why a cell has its verdict; a violated cell without reasons is explained by its findings.
+func reasons(c *result.Cell) string {
+	if len(c.Reasons) > 0 {
+		return strings.Join(c.Reasons, "; ")
+	}
+	for _, f := range c.Findings {
+		return f.Anomaly + ": " + f.Explain
+	}
+	return "no reason recorded"
+}

@@ -1,0 +1,172 @@
+package reports
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/reports/result"
+)
+
+// header is what stands above every table: what measured what, on which machine.
+func header(r *result.Result) []string {
+	h := r.Host
+	trust := "trusted"
+	if !h.FsyncTrusted {
+		trust = "NOT trusted: it may not reach a disk"
+	}
+	disks := "a disk a node"
+	if h.SharedDisk {
+		disks = "one disk for all nodes"
+	}
+	lines := []string{
+		fmt.Sprintf("holdfast %s  system %s  world %s  seed %d  started %s", toolVersion(r.Tool), r.System, r.World, r.Seed, r.Started.UTC().Format(time.RFC3339)),
+		fmt.Sprintf("host: %s, %s, Linux %s", orUnknown(h.CPU), plural(h.Cores, "core"), strings.TrimPrefix(orUnknown(h.Kernel), "Linux ")),
+		fmt.Sprintf("disk: %s, fsync p50 %s, p99 %s (%s), %s; round trip %s",
+			orUnknown(h.Filesystem), span(h.Fsync.P50), span(h.Fsync.P99), trust, disks, span(h.RTT)),
+	}
+	return append(lines, r.Notes...)
+}
+
+func toolVersion(t result.Tool) string {
+	if t.Commit == "" || strings.Contains(t.Version, t.Commit) {
+		return orUnknown(t.Version)
+	}
+	return orUnknown(t.Version) + " (" + t.Commit + ")"
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// grids lists all tables of a result in reading order.
+func (v *view) grids() []*grid {
+	var grids []*grid
+	if g := v.performance(); g != nil {
+		grids = append(grids, g)
+	}
+	for _, f := range v.faults {
+		grids = append(grids, v.faultTable(f))
+	}
+	for _, claim := range v.claimNames() {
+		if g := v.claims(claim); g != nil {
+			grids = append(grids, g)
+		}
+	}
+	return grids
+}
+
+func (v *view) claimNames() []string {
+	var names []string
+	for _, c := range v.r.Claims {
+		if !slices.Contains(names, c.Claim) {
+			names = append(names, c.Claim)
+		}
+	}
+	return names
+}
+
+// Text returns the whole report as text of at most width columns: header, tables, answer, configurations and paths. dir is
+// where the files are; "" when nothing was saved.
+func Text(r *result.Result, dir string, width int, color bool) string {
+	paint := palette{color}
+	v := newView(r, nil)
+	var b strings.Builder
+	for _, line := range header(r) {
+		b.WriteString(wrap(line, width, "  "))
+	}
+	if len(r.Cells) > 0 {
+		b.WriteString("\n" + v.overview(nil).text(width, paint))
+	}
+	b.WriteString(v.detail(dir, width, paint))
+	return b.String()
+}
+
+// detail is what follows the matrix at a glance.
+func (v *view) detail(dir string, width int, paint palette) string {
+	var b strings.Builder
+	for _, g := range v.grids() {
+		b.WriteString("\n" + g.text(width, paint))
+	}
+	a := v.answer()
+	b.WriteString("\n" + paint.strong("Answer") + "\n")
+	b.WriteString(incomplete(v.r, width, paint))
+	for _, s := range a.Sentences {
+		b.WriteString(wrap(s, width, ""))
+	}
+	if a.Trap != "" {
+		b.WriteString(wrap(a.Trap, width, ""))
+	}
+	if a.Control != "" {
+		text := wrap(a.Control, width, "")
+		if a.Failed {
+			text = paint.lines(entry{strings.TrimSuffix(text, "\n"), bad}) + "\n"
+		}
+		b.WriteString(text)
+	}
+	if len(a.Open) > 0 {
+		b.WriteString("\n" + paint.strong("Look at") + "\n")
+		for _, line := range a.Open {
+			b.WriteString(wrap(line, width, "  "))
+		}
+	}
+	b.WriteString(v.configurations(width, paint))
+	b.WriteString(paths(dir))
+	return b.String()
+}
+
+// incomplete says what is missing from an interrupted or unfinished matrix.
+func incomplete(r *result.Result, width int, paint palette) string {
+	switch {
+	case len(r.Cells) == 0:
+		return "Nothing was measured.\n"
+	case r.Interrupted || len(r.Cells) < r.Planned:
+		text := wrap(fmt.Sprintf("Partial: %d of %s measured; what follows speaks of these alone.", len(r.Cells), plural(max(r.Planned, len(r.Cells)), "cell")), width, "")
+		return paint.lines(entry{strings.TrimSuffix(text, "\n"), doubtful}) + "\n"
+	}
+	return ""
+}
+
+// configurations lists the broker.conf lines of each row, and the command that repeats it.
+func (v *view) configurations(width int, paint palette) string {
+	var b strings.Builder
+	title := false
+	for _, row := range v.rows {
+		conf := row.BrokerConf()
+		if len(conf) == 0 {
+			continue
+		}
+		if !title {
+			b.WriteString("\n" + paint.strong("broker.conf of each row (master; slave), and the command that repeats it") + "\n")
+			title = true
+		}
+		b.WriteString(wrap(strings.Join(conf, " ")+"; "+strings.Join(row.SlaveConf(), " "), width, "  "))
+		if command := v.repeat(row); command != "" {
+			b.WriteString("  " + paint.dim(command) + "\n")
+		}
+	}
+	return b.String()
+}
+
+// repeat returns the command that repeats a row, "" when the result has none.
+func (v *view) repeat(row result.Contract) string {
+	for _, r := range v.r.Rows {
+		if r.Contract == row {
+			return r.Repeat
+		}
+	}
+	return ""
+}
+
+// paths says where the files of a saved matrix are.
+func paths(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return fmt.Sprintf("\nresults  %s\npage     %s\n", filepath.Join(dir, result.FileName), filepath.Join(dir, PageName))
+}
