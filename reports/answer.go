@@ -62,7 +62,7 @@ func (v *view) lossSentence(row result.Contract) string {
 	var s string
 	switch {
 	case len(lost) > 0:
-		s = contractTitle(row) + " lost acknowledged messages in " + list(lost)
+		s = contractTitle(row) + " lost acknowledged messages " + list(lost)
 	case measured > 0:
 		s = fmt.Sprintf("%s lost no acknowledged message in %s tested", contractTitle(row), plural(measured, "kind of failure"))
 	case len(doubts) > 0:
@@ -83,9 +83,10 @@ func isAre(words []string) string {
 	return list(words) + " are"
 }
 
-// lossPhrase is one failure with its figures: "power loss of the master, it returns (1,002 of 34,150, up to 261 ms, 3 of 3 cuts)".
+// lossPhrase is one failure with its figures: "when the master lost power and returned (1,002 of 34,150, up to the last 261 ms, in
+// 3 of 3 cuts)".
 func lossPhrase(f faultColumn, c *result.Cell) string {
-	phrase := fmt.Sprintf("%s (%s of %s", f.title(), count(result.Sum(c.Lost)), count(result.Sum(c.Acked)))
+	phrase := fmt.Sprintf("%s (%s of %s", f.clause(), count(result.Sum(c.Lost)), count(result.Sum(c.Acked)))
 	if c.LossWindow != nil {
 		phrase += ", up to the last " + span(c.LossWindow.MS)
 	}
@@ -104,13 +105,13 @@ func (v *view) keptSentence(row result.Contract) string {
 		if c == nil || c.Verdict == result.Inconclusive || c.RPO == nil || c.RPO.LossyCuts > 0 {
 			continue
 		}
-		kept = append(kept, fmt.Sprintf("%s (0 of %s, none in %s: at 95%% confidence at most %s of them lose anything)",
-			f.title(), count(result.Sum(c.Acked)), plural(c.RPO.Cuts, trial(f.fault)), percent(c.RPO.Upper95)))
+		kept = append(kept, fmt.Sprintf("%s (0 of %s in %s; at 95%% confidence at most %s of them lose anything)",
+			f.clause(), count(result.Sum(c.Acked)), plural(c.RPO.Cuts, trial(f.fault)), percent(c.RPO.Upper95)))
 	}
 	if len(kept) == 0 {
 		return ""
 	}
-	return "It lost nothing in " + list(kept) + "."
+	return "It lost nothing " + list(kept) + "."
 }
 
 // costSentence compares the row's speed with ASYNC_MASTER of the same flush type, in absolute figures: one run has no percentages.
@@ -180,7 +181,7 @@ func (v *view) trap(advice result.Contract) string {
 	if len(lost) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("The trap: with inSyncReplicas=1, the default of RocketMQ 5, SYNC_MASTER with %s lost acknowledged messages in %s, where inSyncReplicas=2 lost none.",
+	return fmt.Sprintf("The trap: with inSyncReplicas=1, the default of RocketMQ 5, SYNC_MASTER with %s lost acknowledged messages %s, where inSyncReplicas=2 lost none.",
 		advice.FlushDiskType, list(lost))
 }
 
@@ -202,13 +203,13 @@ func (v *view) control() (sentence string, failed bool) {
 	for _, c := range controls {
 		f := faultColumn{c.Column(), c.Fault, c.Target, c.Recovery}
 		if lost := result.Sum(c.Lost); lost > 0 && c.RPO != nil && c.RPO.LossyCuts > 0 {
-			good = append(good, contractTitle(c.Contract)+", "+lossPhrase(f, c))
+			good = append(good, contractTitle(c.Contract)+" "+lossPhrase(f, c))
 		} else {
-			bad = append(bad, contractTitle(c.Contract)+", "+f.title())
+			bad = append(bad, contractTitle(c.Contract)+" "+f.clause())
 		}
 	}
 	if len(bad) > 0 {
-		return fmt.Sprintf("THE CONTROL FAILED: %s lost nothing although it must. The faults did not bite: do not believe any %q in these tables.",
+		return fmt.Sprintf("THE CONTROL FAILED: nothing was lost by %s, although something must be. The faults did not bite: do not believe any %q in these tables.",
 			list(bad), result.Kept), true
 	}
 	return "The control lost messages, as it must: " + list(good) + ".", false

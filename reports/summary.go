@@ -22,7 +22,7 @@ func header(r *result.Result) []string {
 		disks = "one disk for all nodes"
 	}
 	lines := []string{
-		fmt.Sprintf("holdfast %s  system %s  world %s  seed %d  started %s", toolVersion(r.Tool), r.System, r.World, r.Seed, r.Started.UTC().Format(time.RFC3339)),
+		fmt.Sprintf("holdfast %s, system %s, world %s, seed %d, started %s", toolVersion(r.Tool), r.System, r.World, r.Seed, r.Started.UTC().Format(time.RFC3339)),
 		fmt.Sprintf("host: %s, %s, Linux %s", orUnknown(h.CPU), plural(h.Cores, "core"), strings.TrimPrefix(orUnknown(h.Kernel), "Linux ")),
 		fmt.Sprintf("disk: %s, fsync p50 %s, p99 %s (%s), %s; round trip %s",
 			orUnknown(h.Filesystem), span(h.Fsync.P50), span(h.Fsync.P99), trust, disks, span(h.RTT)),
@@ -50,8 +50,12 @@ func (v *view) grids() []*grid {
 	if g := v.performance(); g != nil {
 		grids = append(grids, g)
 	}
-	for _, f := range v.faults {
-		grids = append(grids, v.faultTable(f))
+	for i, f := range v.faults {
+		g := v.faultTable(f)
+		if i == 0 {
+			g.Note = faultNote
+		}
+		grids = append(grids, g)
 	}
 	for _, claim := range v.claimNames() {
 		if g := v.claims(claim); g != nil {

@@ -42,7 +42,7 @@ func (v *view) overview(running map[string]string) *grid {
 		g.Columns = append(g.Columns, column{Head: f.head()})
 	}
 	if len(v.faults) > 0 {
-		g.Note += " Faults: acknowledged messages lost, then lossy cuts of all cuts."
+		g.Note += " lost N k/K: N acknowledged messages lost, in k of K trials."
 		g.Note = strings.TrimSpace(g.Note)
 	}
 	for _, row := range v.rows {
@@ -193,13 +193,16 @@ func (v *view) speeds(row result.Contract) []entry {
 	return entries
 }
 
+// faultNote explains the tables of faults; it stands below the first of them.
+const faultNote = "acked, lost: of SEND_OK; other statuses on lines of their own. Lost window: from the first lost acknowledgement to the fault, the longest. " +
+	"Bound: at 95% confidence at most this share of such trials loses anything. RTO: from the fault to the first SEND_OK, the longest."
+
 // faultTable is the table of one fault.
 func (v *view) faultTable(f faultColumn) *grid {
 	g := &grid{Title: v.faultTableTitle(f), Stub: 2, Columns: append(stub(),
 		column{Head: "acked", Right: true}, column{Head: "lost", Right: true}, column{Head: "lost\nwindow", Right: true},
 		column{Head: "lossy " + trial(f.fault) + "s\n(95% bound)"}, column{Head: "lineariz-\nable"},
 		column{Head: "RTO", Right: true}, column{Head: "verdict"})}
-	statuses := false
 	for _, row := range v.rows {
 		c := v.cell(row, f.name)
 		if c == nil {
@@ -207,13 +210,7 @@ func (v *view) faultTable(f faultColumn) *grid {
 			g.row(append(stubEntries(row), none, none, none, none, none, none, v.unfinished(place{row, f.name}, nil))...)
 			continue
 		}
-		entries := faultEntries(c)
-		statuses = statuses || strings.Contains(entries[1].Text, "\n")
-		g.row(entries...)
-	}
-	g.Note = "acked, lost: of SEND_OK. Bound: at 95% confidence at most this share of such " + trial(f.fault) + "s loses anything."
-	if statuses {
-		g.Note = "acked, lost: of SEND_OK, and below it of the other statuses. Bound: at 95% confidence at most this share of such " + trial(f.fault) + "s loses anything."
+		g.row(faultEntries(c)...)
 	}
 	return g
 }
@@ -333,7 +330,7 @@ func standing(c *result.Claim) entry {
 		var lost []string
 		for _, e := range c.Evidence {
 			if e.LossyCuts > 0 {
-				lost = append(lost, fmt.Sprintf("refuted: %s lost %s, %d/%d", faultWord(e.Fault), count(e.Lost), e.LossyCuts, e.Cuts))
+				lost = append(lost, fmt.Sprintf("refuted: %s lost by %s, %d/%d", count(e.Lost), faultWord(e.Fault), e.LossyCuts, e.Cuts))
 			}
 		}
 		return entry{strings.Join(lost, "\n"), bad}

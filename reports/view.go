@@ -28,8 +28,9 @@ type faultColumn struct {
 	fault, target, recovery string
 }
 
-func (f faultColumn) title() string { return faultTitle(f.fault, f.target, f.recovery) }
-func (f faultColumn) head() string  { return faultHead(f.fault, f.target, f.recovery) }
+func (f faultColumn) title() string  { return faultTitle(f.fault, f.target, f.recovery) }
+func (f faultColumn) clause() string { return faultClause(f.fault, f.target, f.recovery) }
+func (f faultColumn) head() string   { return faultHead(f.fault, f.target, f.recovery) }
 
 // newView lays out r and, for a matrix that still runs, the places that are yet to fill. Rows and columns stand in the order
 // of the plan, then of the cells.

@@ -69,9 +69,13 @@ func lasting(d time.Duration) string {
 	return strings.TrimSuffix(fmt.Sprintf("%d h %d min", s/3600, s%3600/60), " 0 min")
 }
 
-// percent writes a probability, upwards: a bound is never rounded into a better one.
+// percent writes a probability in whole percent; what is not certain is never rounded to 100%.
 func percent(p float64) string {
-	return strconv.FormatFloat(math.Ceil(p*100-1e-9), 'f', 0, 64) + "%"
+	whole := math.Round(p * 100)
+	if p < 1 {
+		whole = min(whole, 99)
+	}
+	return strconv.FormatFloat(whole, 'f', 0, 64) + "%"
 }
 
 // plural writes 1 cut, 3 cuts.
@@ -125,6 +129,36 @@ func faultTitle(fault, target, recovery string) string {
 		title += ", " + recovery
 	}
 	return title
+}
+
+// faultClause says what happened, for a sentence: "when the master lost power and returned".
+func faultClause(fault, target, recovery string) string {
+	who, verb := "the "+target, "was"
+	switch target {
+	case "all":
+		who, verb = "all nodes", "were"
+	case "":
+		who = "a node"
+	}
+	what := map[string]string{
+		"kill":      verb + " killed (kill -9)",
+		"power":     "lost power",
+		"disk-lost": "lost the disk",
+		"pause":     verb + " paused",
+	}[fault]
+	if what == "" {
+		what = "suffered " + fault
+	}
+	if target == "all" && fault == "power" {
+		what += " at one instant"
+	}
+	switch recovery {
+	case "returns":
+		what += " and returned"
+	case "promoted":
+		what += " and the slave was promoted"
+	}
+	return "when " + who + " " + what
 }
 
 // faultHead is faultTitle in two short lines, for the head of a column.
