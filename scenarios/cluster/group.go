@@ -1,0 +1,228 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"holdfast/reports/result"
+)
+
+// Names that every group has.
+const (
+	clusterName    = "holdfast"
+	groupName      = "a"
+	nameServerName = "ns"
+	permReadWrite  = 6
+	killTimeout    = 10 * time.Second // a process that has not ended by then hangs in the kernel
+)
+
+// Topic is a topic that the group must have.
+type Topic struct {
+	Name   string
+	Queues int // 1 to 1024
+}
+
+// Options say where and how a group runs.
+type Options struct {
+	Dir     string // configurations, logs and, without Mounts, stores go below it; made when absent
+	Brokers int    // 1: a master; 2: a master and a slave. Default 2
+	Topics  []Topic
+	// Host is the address that the nodes listen on; default 127.0.0.1.
+	Host netip.Addr
+	// FixedPorts takes RocketMQ's own ports instead of free ones: in a network namespace of the group's own.
+	FixedPorts bool
+	// Mounts gives the store directory of each broker by node name, where it is a mount: the group then neither makes
+	// nor opens it, and the caller writes what Seed says into the directory behind it before mounting. Default: directories below Dir.
+	Mounts map[string]string
+	// Starter starts the processes; default Local.
+	Starter Starter
+}
+
+// Group is one broker group with its name server. Its methods are called by one goroutine at a time.
+type Group struct {
+	System   System // prepared
+	Contract result.Contract
+	Name     string // broker name: the queue group of the history
+	opt      Options
+	nodes    []*Node // name server, then brokers by broker id at the start
+	promoted bool    // the first master is gone: the present one counts on nobody
+}
+
+// New lays out a group: names, directories, ports. Nothing is started. sys must have been prepared.
+func New(sys System, c result.Contract, opt Options) (*Group, error) {
+	if err := sys.Supports(c); err != nil {
+		return nil, err
+	}
+	if opt.Brokers == 0 {
+		opt.Brokers = 2
+	}
+	if opt.Brokers < 1 || opt.Brokers > 2 {
+		return nil, usage("%d brokers in a group; allowed: 1, 2", opt.Brokers)
+	}
+	if !opt.Host.IsValid() {
+		opt.Host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if opt.Starter == nil {
+		opt.Starter = Local{}
+	}
+	dir, err := filepath.Abs(opt.Dir)
+	if err != nil {
+		return nil, broken("%s: %w", opt.Dir, err)
+	}
+	opt.Dir = dir
+	g := &Group{System: sys, Contract: c, Name: groupName, opt: opt}
+	nsPort, ports := fixedPorts(opt.Brokers)
+	if !opt.FixedPorts {
+		if nsPort, ports, err = freePorts(opt.Host, opt.Brokers); err != nil {
+			return nil, err
+		}
+	}
+	g.add(&Node{Name: nameServerName, Role: NameServer}, nsPort)
+	for id, port := range ports {
+		role := Slave
+		if id == 0 {
+			role = Master
+		}
+		g.add(&Node{Name: fmt.Sprintf("%s-%d", g.Name, id), Role: role, brokerID: id, haPort: port + haPortAbove}, port)
+	}
+	return g, nil
+}
+
+func (g *Group) add(n *Node, port uint16) {
+	n.Addr = netip.AddrPortFrom(g.opt.Host, port)
+	n.Home = filepath.Join(g.opt.Dir, "nodes", n.Name)
+	n.Log = filepath.Join(n.Home, "process.log")
+	if n.Role != NameServer {
+		n.Store = filepath.Join(g.opt.Dir, "stores", n.Name)
+		if mount := g.opt.Mounts[n.Name]; mount != "" {
+			n.Store = mount
+		}
+		n.settings = g.brokerSettings(n)
+	}
+	g.nodes = append(g.nodes, n)
+}
+
+// NameServer returns the name server's address.
+func (g *Group) NameServer() string { return g.nodes[0].Addr.String() }
+
+// Nodes returns the name server and the brokers, the master of the start first.
+func (g *Group) Nodes() []*Node { return g.nodes }
+
+// Brokers returns the brokers, the master of the start first.
+func (g *Group) Brokers() []*Node { return g.nodes[1:] }
+
+// brokers returns how many copies the present master can count on, its own among them.
+func (g *Group) brokers() int {
+	if g.promoted {
+		return 1
+	}
+	return g.opt.Brokers
+}
+
+// Node returns the node of that name; it must exist.
+func (g *Group) Node(name string) *Node {
+	for _, n := range g.nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	panic(fmt.Sprintf("cluster: no node %q in group %s", name, g.Name))
+}
+
+// Master returns the broker that is configured to be the master now.
+func (g *Group) Master() *Node {
+	for _, n := range g.Brokers() {
+		if n.Role == Master {
+			return n
+		}
+	}
+	panic("cluster: group without a master")
+}
+
+// Addresses returns the node name by address, for the driver: which node answered.
+func (g *Group) Addresses() map[string]string {
+	names := make(map[string]string, len(g.nodes))
+	for _, n := range g.Brokers() {
+		names[n.Addr.String()] = n.Name
+	}
+	return names
+}
+
+// Settings returns the effective configuration of all nodes, "a-0.flushDiskType" and so on, for the digest of the results.
+// Addresses and paths, which differ by run, are left out.
+func (g *Group) Settings() map[string]string {
+	all := map[string]string{"system": g.System.String()}
+	for _, n := range g.Brokers() {
+		for _, line := range n.settings {
+			switch line.Key {
+			case "listenPort", "haListenPort", "namesrvAddr", "brokerIP1", "brokerIP2", "storePathRootDir", "storePathCommitLog":
+			default:
+				all[n.Name+"."+line.Key] = n.settings.Get(line.Key)
+			}
+		}
+	}
+	if g.System.Name == RocketMQ {
+		all["java"] = fmt.Sprintf("%d -Xms%dm -Xmx%dm", g.System.java.major, heapInitialMiB, heapMaxMiB)
+	}
+	return all
+}
+
+// Usage measures every running node.
+func (g *Group) Usage() map[string]Usage {
+	all := make(map[string]Usage)
+	for _, n := range g.nodes {
+		if !n.Running() {
+			continue
+		}
+		if u, err := UsageOf(n.process.PID()); err == nil { // it may have ended meanwhile
+			all[n.Name] = u
+		}
+	}
+	return all
+}
+
+// Conf returns the present configuration of a broker as broker.conf has it.
+func (g *Group) Conf(node string) string { return g.Node(node).settings.String() }
+
+// Seed writes into dir what a broker's store must hold before its first start: its topics. A slave of RocketMQ 5 asks its
+// master for them only 60 s after its start, and refuses reads of topics that it does not know.
+func (g *Group) Seed(dir string) error {
+	conf := filepath.Join(dir, "config")
+	if err := os.MkdirAll(conf, 0o755); err != nil {
+		return broken("seed of a store: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(conf, "topics.json"), topicsFile(g.opt.Topics), 0o644); err != nil {
+		return broken("seed of a store: %w", err)
+	}
+	return nil
+}
+
+// topicsFile returns config/topics.json. Source: TopicConfigSerializeWrapper (RocketMQ 4.9, 5.3).
+func topicsFile(topics []Topic) []byte {
+	var entries []string
+	for _, t := range topics {
+		entries = append(entries, fmt.Sprintf(`%q:{"attributes":{},"order":false,"perm":%d,"readQueueNums":%d,`+
+			`"topicFilterType":"SINGLE_TAG","topicName":%q,"topicSysFlag":0,"writeQueueNums":%d}`,
+			t.Name, permReadWrite, t.Queues, t.Name, t.Queues))
+	}
+	return fmt.Appendf(nil, `{"dataVersion":{"counter":1,"stateVersion":0,"timestamp":1},"topicConfigTable":{%s}}`,
+		strings.Join(entries, ","))
+}
+
+// Close ends every process of the group by SIGKILL, slaves first. Stores and logs stay.
+func (g *Group) Close() error {
+	var errs []error
+	for i := len(g.nodes) - 1; i >= 0; i-- {
+		n := g.nodes[i]
+		ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
+		errs = append(errs, n.Kill(ctx))
+		cancel()
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+)
+
+// java is a Java runtime and the jars of one RocketMQ version.
+type java struct {
+	program string // path of the java executable
+	major   int    // 8, 11, 17, ...
+	jars    string // directory of the jars
+}
+
+// javaVersion matches the first line of `java -version`: version "17.0.15" or, up to Java 8, version "1.8.0_452".
+var javaVersion = regexp.MustCompile(`version "(?:1\.)?(\d+)`)
+
+// findJava returns the Java runtime of JAVA_HOME, else of PATH.
+func findJava(ctx context.Context) (java, error) {
+	program := "java"
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		program = filepath.Join(home, "bin", "java")
+	}
+	program, err := exec.LookPath(program)
+	if err != nil {
+		return java{}, broken("rocketmq needs a Java runtime, 8 or later: %w; install one (Debian, Ubuntu: "+
+			"apt-get install openjdk-17-jre-headless) or set JAVA_HOME", err)
+	}
+	out, err := exec.CommandContext(ctx, program, "-version").CombinedOutput()
+	if err != nil {
+		return java{}, broken("%s -version: %w: %s", program, err, out)
+	}
+	major, err := parseJavaVersion(out)
+	if err != nil {
+		return java{}, broken("%s -version: %w", program, err)
+	}
+	return java{program: program, major: major}, nil
+}
+
+// parseJavaVersion returns the major version that `java -version` printed; versions before 8 are an error.
+func parseJavaVersion(out []byte) (int, error) {
+	found := javaVersion.FindSubmatch(out)
+	if found == nil {
+		return 0, fmt.Errorf("no version in %q", out)
+	}
+	major, err := strconv.Atoi(string(found[1]))
+	if err != nil || major < 8 {
+		return 0, fmt.Errorf("Java %s is too old for RocketMQ: 8 or later is needed", found[1])
+	}
+	return major, nil
+}
+
+// heap limits of a node in MiB. Throughput does not grow with larger ones at the loads of this project, and two brokers
+// and a name server fit beside a generator.
+const (
+	heapInitialMiB = 256
+	heapMaxMiB     = 512
+	directMaxMiB   = 512
+)
+
+// flags returns the options of the virtual machine for a node whose logs and home go to home and whose own files
+// (crash reports) to the same directory. Nothing is written outside it and the store.
+func (j java) flags(home, rocketmqHome string) []string {
+	flags := []string{
+		fmt.Sprintf("-Xms%dm", heapInitialMiB), fmt.Sprintf("-Xmx%dm", heapMaxMiB),
+		fmt.Sprintf("-XX:MaxDirectMemorySize=%dm", directMaxMiB),
+		"-XX:-UsePerfData", // else each killed node leaves a file in the temporary directory
+		"-XX:ErrorFile=" + filepath.Join(home, "hs_err.log"),
+		"-Duser.home=" + home,
+		"-Djava.io.tmpdir=" + home,
+		"-Drocketmq.home.dir=" + rocketmqHome,
+	}
+	if j.major > 8 { // cleaning of mapped buffers by reflection; without it expired files stay mapped
+		flags = append(flags,
+			"--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
+			"--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
+			"--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+			"--add-opens=java.base/java.nio=ALL-UNNAMED",
+			"--add-opens=java.base/java.lang=ALL-UNNAMED")
+	}
+	return flags
+}

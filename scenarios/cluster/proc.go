@@ -1,0 +1,101 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/prometheus/procfs"
+)
+
+// States of a socket in /proc/net/tcp. Source: include/net/tcp_states.h (Linux).
+const (
+	tcpEstablished = 1
+	tcpListen      = 10
+)
+
+// listens returns nil when the process itself, not another that was left over, listens on the TCP port.
+func listens(pid int, port uint16) error {
+	own, err := sockets(pid, func(s socket) bool { return s.state == tcpListen && s.localPort == port })
+	if err != nil {
+		return err
+	}
+	if !own {
+		return fmt.Errorf("process %d does not listen on port %d", pid, port)
+	}
+	return nil
+}
+
+// connected reports whether the process has an open connection to the TCP port of some host.
+func connected(pid int, port uint16) (bool, error) {
+	return sockets(pid, func(s socket) bool { return s.state == tcpEstablished && s.remotePort == port })
+}
+
+type socket struct {
+	state                 uint64
+	localPort, remotePort uint16
+}
+
+// sockets reports whether the process owns a TCP socket that match accepts, in the network namespace of the process.
+func sockets(pid int, match func(socket) bool) (bool, error) {
+	proc, err := procfs.NewProc(pid)
+	if err != nil {
+		return false, err
+	}
+	targets, err := proc.FileDescriptorTargets()
+	if err != nil {
+		return false, err
+	}
+	own := make(map[string]bool, len(targets))
+	for _, target := range targets {
+		own[target] = strings.HasPrefix(target, "socket:")
+	}
+	net, err := procfs.NewFS(fmt.Sprintf("/proc/%d", pid))
+	if err != nil {
+		return false, err
+	}
+	four, err := net.NetTCP()
+	if err != nil {
+		return false, err
+	}
+	six, err := net.NetTCP6()
+	if err != nil {
+		six = nil // a kernel without IPv6
+	}
+	for _, line := range append(four, six...) {
+		s := socket{line.St, uint16(line.LocalPort), uint16(line.RemPort)}
+		if match(s) && own[fmt.Sprintf("socket:[%d]", line.Inode)] {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Usage is what a process was measured to need.
+type Usage struct {
+	CPUSeconds     float64 // user and system, since its start
+	AnonymousBytes int64   // resident memory of its own
+	FileBytes      int64   // resident pages of files, mapped store files among them
+	Threads        int
+}
+
+// UsageOf measures a process now.
+func UsageOf(pid int) (Usage, error) {
+	proc, err := procfs.NewProc(pid)
+	if err != nil {
+		return Usage{}, err
+	}
+	stat, err := proc.Stat()
+	if err != nil {
+		return Usage{}, err
+	}
+	status, err := proc.NewStatus()
+	if err != nil {
+		return Usage{}, err
+	}
+	return Usage{
+		CPUSeconds:     stat.CPUTime(),
+		AnonymousBytes: int64(status.RssAnon),
+		FileBytes:      int64(status.RssFile + status.RssShmem),
+		Threads:        stat.NumThreads,
+	}, nil
+}

@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"holdfast/reports/result"
+)
+
+// Setting is one line of a configuration file.
+type Setting struct{ Key, Value string }
+
+// Settings are the lines of a configuration file, in order. A later line for a key wins, as in Java's Properties.
+type Settings []Setting
+
+// String returns the file: key=value lines.
+func (s Settings) String() string {
+	var b strings.Builder
+	for _, line := range s {
+		b.WriteString(line.Key + "=" + line.Value + "\n")
+	}
+	return b.String()
+}
+
+// Get returns the effective value of a key, "" without one.
+func (s Settings) Get(key string) string {
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i].Key == key {
+			return s[i].Value
+		}
+	}
+	return ""
+}
+
+// parseLines turns key=value lines, such as a contract's, into settings.
+func parseLines(lines []string) Settings {
+	var s Settings
+	for _, line := range lines {
+		key, value, _ := strings.Cut(line, "=")
+		s = append(s, Setting{key, value})
+	}
+	return s
+}
+
+// HA intervals of the quick sets, in ms: a slave that waits 5 s before its first report makes every cell 5 s longer.
+// Defaults: 5000 and 20000. Source: MessageStoreConfig (RocketMQ 5.3.3).
+const (
+	haHeartbeatMS    = 500
+	haHousekeepingMS = 5000
+)
+
+// Sizes of store files in bytes: the smallest that a run of minutes does not roll over more than a few times.
+const (
+	commitLogFileBytes    = 64 << 20
+	consumeQueueFileBytes = 600_000 // 30,000 entries of 20 bytes
+)
+
+// ShortenedNote says which of a system's intervals differ from its defaults, for the header of a table.
+const ShortenedNote = "HA intervals shortened: haSendHeartbeatInterval=500 (5000), haHousekeepingInterval=5000 (20000)"
+
+// brokerSettings returns the configuration of a broker node in its present role.
+func (g *Group) brokerSettings(n *Node) Settings {
+	text, number := n.Addr.Addr().String(), strconv.Itoa
+	s := Settings{
+		{"brokerClusterName", clusterName},
+		{"brokerName", g.Name},
+		{"brokerId", number(n.brokerID)},
+		{"brokerIP1", text},
+		{"brokerIP2", text},
+		{"listenPort", number(int(n.Addr.Port()))},
+		{"haListenPort", number(int(n.haPort))},
+		{"namesrvAddr", g.NameServer()},
+		{"storePathRootDir", n.Store},
+		{"storePathCommitLog", n.Store + "/commitlog"},
+		{"mappedFileSizeCommitLog", number(commitLogFileBytes)},
+		{"mappedFileSizeConsumeQueue", number(consumeQueueFileBytes)},
+		{"haSendHeartbeatInterval", number(haHeartbeatMS)},
+		{"haHousekeepingInterval", number(haHousekeepingMS)},
+		{"slaveReadEnable", "true"}, // the checker reads every replica
+		{"autoCreateTopicEnable", "false"},
+		{"messageIndexEnable", "false"},
+		{"diskMaxUsedSpaceRatio", "95"},
+	}
+	if n.Role == Slave {
+		s = append(s, parseLines(g.Contract.SlaveConf())...)
+	} else {
+		s = append(s, parseLines(masterConf(g.System, g.Contract, g.brokers()))...)
+	}
+	if g.System.Name == RocketMQ {
+		s = append(s, rocketmqSettings(g.System)...)
+	}
+	return s
+}
+
+// masterConf returns the lines that make the contract on a master with that many brokers in its group. A promoted or single
+// master cannot wait for a replica that does not exist: it then promises what it can, as an operator would have it.
+func masterConf(sys System, c result.Contract, brokers int) []string {
+	if brokers < 2 && c.BrokerRole == "SYNC_MASTER" {
+		c.InSyncReplicas = 1
+		if sys.Profile == "rocketmq-4.9" {
+			c.BrokerRole = "ASYNC_MASTER" // SYNC_MASTER alone answers SLAVE_NOT_AVAILABLE for ever
+		}
+	}
+	lines := c.BrokerConf()
+	if sys.Profile == "rocketmq-4.9" {
+		lines = withoutKey(lines, "inSyncReplicas")
+	} else {
+		lines = append(lines, fmt.Sprintf("totalReplicas=%d", brokers))
+	}
+	return lines
+}
+
+func withoutKey(lines []string, key string) []string {
+	var kept []string
+	for _, line := range lines {
+		if !strings.HasPrefix(line, key+"=") {
+			kept = append(kept, line)
+		}
+	}
+	return kept
+}
+
+// rocketmqSettings are those that only Apache RocketMQ has. haMasterAddress is left out on purpose: a slave of 5.5.0 that has
+// it never replicates; it learns the address from the name server.
+func rocketmqSettings(sys System) Settings {
+	s := Settings{
+		{"registerNameServerPeriod", "10000"}, // the smallest that a broker takes; default 30000
+		{"deleteWhen", "04"},
+	}
+	if sys.Profile == "rocketmq-5" {
+		s = append(s, Setting{"timerWheelEnable", "false"})
+	}
+	return s
+}

@@ -1,0 +1,144 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// How often a condition is asked for.
+const (
+	pollNode  = 10 * time.Millisecond // of one's own machine: start of a process
+	pollGroup = 50 * time.Millisecond // over the wire: routes, offsets
+)
+
+// Main classes of Apache RocketMQ. Source: distribution/bin (RocketMQ 5.3.3).
+const (
+	nameServerClass = "org.apache.rocketmq.namesrv.NamesrvStartup"
+	brokerClass     = "org.apache.rocketmq.broker.BrokerStartup"
+)
+
+// Start starts name server, master and slave, in this order because a slave that registers before its master looks for it
+// again only 10 s later. It returns when the route is known, the topics are there and the slave has caught up. On an error
+// everything that was started is ended.
+func (g *Group) Start(ctx context.Context) error {
+	err := g.start(ctx)
+	if err != nil {
+		g.Close()
+	}
+	return err
+}
+
+func (g *Group) start(ctx context.Context) error {
+	for _, n := range g.Brokers() {
+		if g.opt.Mounts[n.Name] != "" {
+			continue
+		}
+		if err := g.Seed(n.Store); err != nil {
+			return err
+		}
+	}
+	for _, n := range g.nodes {
+		if err := g.StartNode(ctx, n.Name); err != nil {
+			return err
+		}
+	}
+	if err := g.AwaitMaster(ctx); err != nil {
+		return err
+	}
+	return g.CaughtUp(ctx)
+}
+
+// StartNode starts one node that does not run, with its present configuration, and returns when its own process answers.
+func (g *Group) StartNode(ctx context.Context, name string) error {
+	n := g.Node(name)
+	if n.Running() {
+		return broken("%s runs already", name)
+	}
+	if err := assertFree(name, g.opt.Host, n.ports(g.System)); err != nil {
+		return broken("%w", err)
+	}
+	if err := g.writeFiles(n); err != nil {
+		return broken("%s: %w", name, err)
+	}
+	process, err := g.opt.Starter.Start(ctx, g.command(n))
+	if err != nil {
+		return broken("%w", err)
+	}
+	n.process = process
+	return n.await(ctx, pollNode, "answering on "+n.Addr.String(), n.answers)
+}
+
+// writeFiles writes what the node's program reads outside its store.
+func (g *Group) writeFiles(n *Node) error {
+	if err := os.MkdirAll(filepath.Join(n.Home, "conf"), 0o755); err != nil {
+		return err
+	}
+	if n.Role == NameServer {
+		n.settings = Settings{{"listenPort", strconv.Itoa(int(n.Addr.Port()))}}
+		if g.System.Profile == "rocketmq-5" {
+			n.settings = append(n.settings, Setting{"bindAddress", n.Addr.Addr().String()})
+		}
+	} else {
+		n.settings = g.brokerSettings(n)
+	}
+	if g.System.Name == RocketMQ {
+		for _, file := range []string{"logback_namesrv.xml", "logback_broker.xml"} { // 4.9 refuses to start without
+			if err := os.WriteFile(filepath.Join(n.Home, "conf", file), []byte(logback), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return os.WriteFile(n.confPath(), []byte(n.settings.String()), 0o644)
+}
+
+// logback is the logging configuration of 4.9: everything from WARN on to the standard output, which is the node's log.
+const logback = `<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{HH:mm:ss.SSS} %p %t - %m%n</pattern></encoder>
+  </appender>
+  <root level="WARN"><appender-ref ref="OUT"/></root>
+</configuration>
+`
+
+// command returns how the node's program is started.
+func (g *Group) command(n *Node) Command {
+	c := Command{Name: n.Name, Dir: "/", Log: n.Log}
+	if g.System.Name == Reference {
+		program := g.System.Binary
+		if program == "" {
+			program = ownProgram()
+		}
+		c.Argv = []string{program, "broker", "-c", n.confPath(), "-n", g.NameServer()}
+		if n.Role == NameServer {
+			c.Argv = []string{program, "namesrv", "--listen", n.Addr.String()}
+		}
+		return c
+	}
+	j := g.System.java
+	home := g.System.Home
+	if home == "" {
+		home = n.Home
+	}
+	c.Env = []string{"ROCKETMQ_HOME=" + home, "NAMESRV_ADDR=" + g.NameServer()}
+	c.Argv = append([]string{j.program}, j.flags(n.Home, home)...)
+	c.Argv = append(c.Argv, "-cp", filepath.Join(j.jars, "*"))
+	if n.Role == NameServer {
+		c.Argv = append(c.Argv, nameServerClass, "-c", n.confPath())
+	} else {
+		c.Argv = append(c.Argv, brokerClass, "-c", n.confPath())
+	}
+	return c
+}
+
+// ownProgram returns the running executable, which has the reference broker's commands.
+func ownProgram() string {
+	path, err := os.Executable()
+	if err != nil {
+		panic(fmt.Sprintf("cluster: own executable: %v", err)) // not on any system that this runs on
+	}
+	return path
+}

@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"holdfast/broker/remoting"
+)
+
+// callTimeout bounds one request to a node: it is on this machine, and a stalled one is asked again.
+const callTimeout = 2 * time.Second
+
+// call sends one request over a connection of its own and returns the answer, whatever its code.
+func call(ctx context.Context, addr string, code int32, ext ...string) (remoting.Frame, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return remoting.Frame{}, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	request := remoting.Frame{Code: code, Opaque: 1, Version: remoting.Version, Ext: remoting.NewExt(ext...)}
+	if _, err := conn.Write(remoting.Append(nil, &request)); err != nil {
+		return remoting.Frame{}, err
+	}
+	var have []byte
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := conn.Read(buf)
+		have = append(have, buf[:n]...)
+		frame, size, bad := remoting.Decode(have)
+		if bad != nil {
+			return remoting.Frame{}, fmt.Errorf("%s: %w", addr, bad)
+		}
+		if size > 0 {
+			return frame, nil
+		}
+		if err != nil {
+			return remoting.Frame{}, err
+		}
+	}
+}
+
+// ask is call for a request that must succeed.
+func ask(ctx context.Context, addr string, code int32, ext ...string) (remoting.Frame, error) {
+	f, err := call(ctx, addr, code, ext...)
+	if err == nil && f.Code != remoting.ResponseSuccess {
+		err = &refusal{code: f.Code, text: fmt.Sprintf("%s: %s: %s: %s", addr, remoting.RequestName(code), f.CodeName(), f.Remark)}
+	}
+	return f, err
+}
+
+// refusal is an answer that is not SUCCESS.
+type refusal struct {
+	code int32 // response code
+	text string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// createTopic makes the topic on a master, which registers it at the name server at once.
+func createTopic(ctx context.Context, addr string, t Topic) error {
+	queues := strconv.Itoa(t.Queues)
+	_, err := ask(ctx, addr, remoting.RequestUpdateAndCreateTopic, "topic", t.Name, "defaultTopic", "TBW102",
+		"readQueueNums", queues, "writeQueueNums", queues, "perm", strconv.Itoa(permReadWrite),
+		"topicFilterType", "SINGLE_TAG", "topicSysFlag", "0", "order", "false")
+	return err
+}
+
+// route returns the brokers that the name server gives clients for a topic: address by broker id. None when it knows none.
+func route(ctx context.Context, nameServer, topic, group string) (map[string]string, error) {
+	f, err := call(ctx, nameServer, remoting.RequestGetRouteInfoByTopic, "topic", topic, "acceptStandardJsonOnly", "true")
+	if err != nil || f.Code != remoting.ResponseSuccess {
+		return nil, err
+	}
+	var body struct {
+		BrokerDatas []struct {
+			BrokerName  string
+			BrokerAddrs map[string]string
+		}
+	}
+	if err := json.Unmarshal(f.Body, &body); err != nil {
+		return nil, fmt.Errorf("route of %s: %w", topic, err)
+	}
+	for _, b := range body.BrokerDatas {
+		if b.BrokerName == group {
+			return b.BrokerAddrs, nil
+		}
+	}
+	return nil, nil
+}
+
+// maxOffset returns the log end (next queue offset) that a broker reports for a queue.
+func maxOffset(ctx context.Context, addr, topic string, queue int) (int64, error) {
+	f, err := ask(ctx, addr, remoting.RequestGetMaxOffset, "topic", topic, "queueId", strconv.Itoa(queue))
+	if err != nil {
+		return 0, err
+	}
+	return remoting.ParseOffsetReply(f.Ext)
+}
+
+// logEnd returns the physical end of a broker's commit log in bytes.
+func logEnd(ctx context.Context, addr string) (int64, error) {
+	f, err := ask(ctx, addr, remoting.RequestGetBrokerRuntimeInfo)
+	if err != nil {
+		return 0, err
+	}
+	var info struct {
+		Table map[string]string
+	}
+	if err := json.Unmarshal(f.Body, &info); err != nil {
+		return 0, fmt.Errorf("runtime info of %s: %w", addr, err)
+	}
+	end, err := strconv.ParseInt(info.Table["commitLogMaxOffset"], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("runtime info of %s: commitLogMaxOffset: %w", addr, err)
+	}
+	return end, nil
+}
+
+// haStatus is a master's view of its slaves. Source: HARuntimeInfo (RocketMQ 5.3.3).
+type haStatus struct {
+	HAConnectionInfo []struct {
+		Addr           string
+		SlaveAckOffset int64
+	}
+}
+
+// slavesOf returns how a master sees its slaves; supported is false when it does not know the request (4.9).
+func slavesOf(ctx context.Context, addr string) (s haStatus, supported bool, err error) {
+	f, err := ask(ctx, addr, remoting.RequestGetBrokerHAStatus)
+	if r, refused := err.(*refusal); refused && r.code == remoting.ResponseRequestCodeNotSupported {
+		return s, false, nil
+	}
+	if err != nil {
+		return s, true, err
+	}
+	if err := json.Unmarshal(f.Body, &s); err != nil {
+		return s, true, fmt.Errorf("HA status of %s: %w", addr, err)
+	}
+	return s, true, nil
+}
