@@ -1,0 +1,84 @@
+// Package disk is the lossy disk: a FUSE file system, served by a process of its own, under which a node's files lie
+// and from which a power cut takes whatever no fsync covered, in the kernel's page cache and below it alike.
+//
+// The runner holds a [Client]; the server is a re-execution of the same binary (see [Main]) that mounts one volume a
+// node over a backing directory. Durability is modelled: each inode remembers, page by page, what it held at its last
+// fsync, and each volume keeps a journal of the names that no fsync covered. A cut undoes both, in the manner that
+// vfs.Loss describes.
+//
+// A process that serves a FUSE mount and also touches it can deadlock, and a collector pause of the generator would
+// stall every node: so nobody but the nodes (and child processes made for the purpose) may open, stat, execute from or
+// change directory into a mount. A node that is down is read in its backing directory.
+package disk
+
+import (
+	"time"
+
+	"holdfast/nemesis"
+)
+
+// Impact is what a power cut was measured to have taken from one node's disk.
+type Impact struct {
+	BytesLost   int64 `json:"bytesLost"`   // bytes of files whose content the cut changed or removed
+	PagesLost   int64 `json:"pagesLost"`   // dirty pages of 4 KiB that did not survive
+	PagesKept   int64 `json:"pagesKept"`   // dirty pages that survived although no fsync covered them
+	FilesLost   int64 `json:"filesLost"`   // files that are gone because their creation was not durable
+	NamesLost   int64 `json:"namesLost"`   // directory changes undone: creations, removals, renames, links
+	KernelBytes int64 `json:"kernelBytes"` // of mapped pages that the kernel brought only after the cut (counted, not applied)
+	Refused     int64 `json:"refused"`     // system calls that arrived after the cut and were never acknowledged
+}
+
+// Effect returns the impact in the units of the history's fault lines.
+func (i Impact) Effect() nemesis.Impact {
+	return nemesis.Impact{
+		"bytesLost": i.BytesLost, "pagesLost": i.PagesLost, "pagesKept": i.PagesKept, "filesLost": i.FilesLost,
+		"namesLost": i.NamesLost, "kernelBytes": i.KernelBytes, "refused": i.Refused,
+	}
+}
+
+// Sync is one fsync (fdatasync, msync, O_DSYNC write) that the disk has completed.
+type Sync struct {
+	Path   string    // of the file, relative to the volume's root, with slashes
+	Seq    uint64    // 1, 2, ... within the volume
+	Began  time.Time // what was written after this instant is not covered
+	Ended  time.Time // durable, just before the reply
+	Bytes  int64     // of dirty pages that it made durable
+	Failed bool      // answered EIO by SetFsyncError
+}
+
+// Stats is a volume's state at one instant.
+type Stats struct {
+	UnsyncedBytes int64         // of dirty pages that reached the disk and that no fsync covers; the kernel may hold more
+	UnsyncedNames int           // directory changes that a cut would undo under NamesPosix
+	Calls         int64         // requests served
+	Writes        int64         // WRITE requests applied
+	WriteBytes    int64         // bytes of those
+	Syncs         int64         // fsyncs completed, the failed ones included
+	SyncErrors    int64         // fsyncs answered EIO on purpose
+	SyncDelays    int64         // fsyncs delayed on purpose
+	SyncP50       time.Duration // over the last 4,096 fsyncs, from request to reply
+	SyncP99       time.Duration
+	SyncMax       time.Duration // of all
+	LastSync      *Sync         // of any file; nil before the first
+	CPU           time.Duration // user and system time of the whole disk process
+	Stall         time.Duration // longest delay of a 5 ms ticker in the disk process since its start
+	BackingSync   string        // "none": durability is modelled only; "real": an fdatasync below each fsync
+}
+
+// Persist says what becomes of the pages of an fsync that failed.
+type Persist string
+
+const (
+	// Drop leaves them clean and readable but not on the platter, as ext4 does: a retry that succeeds covers only
+	// pages written since.
+	Drop Persist = "drop"
+	// Keep leaves them dirty: a retry that succeeds covers them.
+	Keep Persist = "keep"
+)
+
+// SyncError makes fsyncs fail with EIO.
+type SyncError struct {
+	Prefix string  // of the file's path, such as "commitlog"; empty: every file
+	Times  int     // how many fsyncs fail; -1: all until reset; 0: none any more
+	Pages  Persist // Drop by default
+}

@@ -1,0 +1,329 @@
+package disk
+
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// GetAttr implements fuse.RawFileSystem.
+func (v *volume) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	v.meter.calls.Add(1)
+	n := v.inode(in.NodeId)
+	if n == nil {
+		return fuse.Status(unix.ESTALE)
+	}
+	return n.attr(out)
+}
+
+func (n *inode) attr(out *fuse.AttrOut) fuse.Status {
+	var st unix.Stat_t
+	if err := unix.Fstat(n.fd, &st); err != nil {
+		return fuse.ToStatus(err)
+	}
+	out.SetTimeout(cacheFor)
+	fillAttr(&st, &out.Attr)
+	return fuse.OK
+}
+
+// SetAttr implements fuse.RawFileSystem. A change of size is volatile as data is; modes, owners and times are taken as
+// durable at once.
+func (v *volume) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	n := v.inode(in.NodeId)
+	if n == nil {
+		return fuse.Status(unix.ESTALE)
+	}
+	if st := v.enter(); st != fuse.OK {
+		return st
+	}
+	defer v.leave()
+	if err := v.setAttr(n, &in.SetAttrInCommon); err != nil {
+		return fuse.ToStatus(err)
+	}
+	return n.attr(out)
+}
+
+func (v *volume) setAttr(n *inode, in *fuse.SetAttrInCommon) error {
+	if size, ok := in.GetSize(); ok && n.regular() {
+		if err := v.truncate(n, int64(size)); err != nil {
+			return err
+		}
+	}
+	self := procFD(n.fd)
+	if mode, ok := in.GetMode(); ok {
+		if err := unix.Chmod(self, mode); err != nil {
+			return err
+		}
+	}
+	uid, hasUID := in.GetUID()
+	gid, hasGID := in.GetGID()
+	if hasUID || hasGID {
+		u, g := -1, -1
+		if hasUID {
+			u = int(uid)
+		}
+		if hasGID {
+			g = int(gid)
+		}
+		if err := unix.Fchownat(n.fd, "", u, g, unix.AT_EMPTY_PATH); err != nil {
+			return err
+		}
+	}
+	atime, hasA := in.GetATime()
+	mtime, hasM := in.GetMTime()
+	if !hasA && !hasM {
+		return nil
+	}
+	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Nsec: unix.UTIME_OMIT}}
+	if hasA {
+		times[0] = unix.NsecToTimespec(atime.UnixNano())
+	}
+	if hasM {
+		times[1] = unix.NsecToTimespec(mtime.UnixNano())
+	}
+	return unix.UtimesNanoAt(unix.AT_FDCWD, self, times, 0)
+}
+
+// truncate changes the size: what is cut off is kept until the change is durable.
+func (v *volume) truncate(n *inode, size int64) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := &n.pages
+	if size < p.size {
+		if err := v.touch(n, size, min(p.size, p.keptSize())); err != nil {
+			return err
+		}
+		if size%pageSize != 0 { // the rest of the last page becomes zeroes
+			if err := v.touch(n, size, size+1); err != nil {
+				return err
+			}
+		}
+	}
+	if err := unix.Ftruncate(n.fd, size); err != nil {
+		return err
+	}
+	p.size = size
+	n.grown = growth{size, monotonic()}
+	return nil
+}
+
+// touch keeps what the pages of [from, to) hold, of a file that has data there; holes need no keeping. Caller holds
+// n.mu.
+func (v *volume) touch(n *inode, from, to int64) error {
+	now := monotonic()
+	for from < to {
+		data, err := unix.Seek(n.fd, from, unix.SEEK_DATA)
+		if err == unix.ENXIO || data >= to {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		hole, err := unix.Seek(n.fd, data, unix.SEEK_HOLE)
+		if err != nil {
+			return err
+		}
+		from = min(hole, to)
+		if err := n.pages.touch(n, data, from, now, v.nextOrder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *volume) nextOrder() uint64 { return v.order.Add(1) }
+
+// Open implements fuse.RawFileSystem. The inode's own descriptor serves every open file.
+func (v *volume) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	v.meter.calls.Add(1)
+	n := v.inode(in.NodeId)
+	if n == nil {
+		return fuse.Status(unix.ESTALE)
+	}
+	if !n.regular() {
+		return fuse.Status(unix.ENXIO)
+	}
+	if in.Flags&unix.O_TRUNC != 0 {
+		if st := v.enter(); st != fuse.OK {
+			return st
+		}
+		defer v.leave()
+		if err := v.truncate(n, 0); err != nil {
+			return fuse.ToStatus(err)
+		}
+	}
+	out.OpenFlags = fuse.FOPEN_KEEP_CACHE
+	return fuse.OK
+}
+
+// Read implements fuse.RawFileSystem.
+func (v *volume) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+	v.meter.calls.Add(1)
+	n := v.inode(in.NodeId)
+	if n == nil {
+		return nil, fuse.Status(unix.ESTALE)
+	}
+	m, err := n.ReadAt(buf, int64(in.Offset))
+	if err != nil && !isEOF(err) {
+		return nil, fuse.ToStatus(err)
+	}
+	return fuse.ReadResultData(buf[:m]), fuse.OK
+}
+
+// Write implements fuse.RawFileSystem.
+func (v *volume) Write(c <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
+	return v.Writev(c, in, [][]byte{data})
+}
+
+// Writev implements fuse.RawFileSystem: a write call, or pages that a process has changed through a mapping.
+func (v *volume) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
+	n := v.inode(in.NodeId)
+	if n == nil {
+		return 0, fuse.Status(unix.ESTALE)
+	}
+	mapped := in.WriteFlags&fuse.WRITE_CACHE != 0
+	v.meter.calls.Add(1)
+	v.gate.RLock()
+	if v.cut {
+		v.gate.RUnlock()
+		if mapped {
+			return v.lateWrite(n, int64(in.Offset), data)
+		}
+		return 0, v.hold()
+	}
+	written, err := v.write(n, int64(in.Offset), data)
+	v.gate.RUnlock()
+	if err != nil {
+		return 0, fuse.ToStatus(err)
+	}
+	if in.Flags&unix.O_DSYNC != 0 && !mapped {
+		if st := v.fsync(n); st != fuse.OK {
+			return 0, st
+		}
+	}
+	return written, fuse.OK
+}
+
+// write applies data and notes what it replaces. Caller holds the gate.
+func (v *volume) write(n *inode, off int64, data [][]byte) (uint32, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	written := 0
+	for _, b := range data {
+		end := off + int64(len(b))
+		if err := n.pages.touch(n, off, end, monotonic(), v.nextOrder); err != nil {
+			return 0, err
+		}
+		if err := n.writeAt(b, off); err != nil {
+			return 0, err
+		}
+		n.pages.size = max(n.pages.size, end)
+		off, written = end, written+len(b)
+	}
+	v.meter.wrote(written)
+	return uint32(written), nil
+}
+
+// lateWrite takes mapped pages that the kernel brings after the cut: dirty in its page cache at the cut, they are
+// counted, kept for the choice of survivors, and not applied.
+func (v *volume) lateWrite(n *inode, off int64, data [][]byte) (uint32, fuse.Status) {
+	n.mu.Lock()
+	total := 0
+	for _, b := range data {
+		if err := n.keepLate(b, off); err != nil {
+			n.mu.Unlock()
+			return 0, fuse.ToStatus(err)
+		}
+		off, total = off+int64(len(b)), total+len(b)
+	}
+	n.mu.Unlock()
+	v.meter.late.Add(int64(total))
+	<-v.released
+	return uint32(total), fuse.OK
+}
+
+// keepLate lays b over the pages that came after the cut. Caller holds n.mu.
+func (n *inode) keepLate(b []byte, off int64) error {
+	if n.late == nil {
+		n.late = map[int64][]byte{}
+	}
+	for len(b) > 0 {
+		page := off / pageSize
+		buf := n.late[page]
+		if buf == nil {
+			buf = make([]byte, pageSize)
+			if _, err := n.ReadAt(buf, page*pageSize); err != nil && !isEOF(err) {
+				return err
+			}
+			n.late[page] = buf
+		}
+		m := copy(buf[off%pageSize:], b)
+		b, off = b[m:], off+int64(m)
+	}
+	return nil
+}
+
+// Flush implements fuse.RawFileSystem: closing a file makes nothing durable.
+func (v *volume) Flush(_ <-chan struct{}, _ *fuse.FlushIn) fuse.Status { return fuse.OK }
+
+// Release implements fuse.RawFileSystem.
+func (v *volume) Release(_ <-chan struct{}, _ *fuse.ReleaseIn) {}
+
+// Access implements fuse.RawFileSystem: the node's own files, so everything is allowed.
+func (v *volume) Access(_ <-chan struct{}, _ *fuse.AccessIn) fuse.Status { return fuse.OK }
+
+// Fallocate implements fuse.RawFileSystem.
+func (v *volume) Fallocate(_ <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
+	const known = unix.FALLOC_FL_KEEP_SIZE | unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_ZERO_RANGE
+	if in.Mode&^known != 0 {
+		return fuse.Status(unix.EOPNOTSUPP)
+	}
+	n := v.inode(in.NodeId)
+	if n == nil {
+		return fuse.Status(unix.ESTALE)
+	}
+	if st := v.enter(); st != fuse.OK {
+		return st
+	}
+	defer v.leave()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	from, to := int64(in.Offset), int64(in.Offset+in.Length)
+	if in.Mode&(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_ZERO_RANGE) != 0 {
+		if err := v.touch(n, from, min(to, n.pages.size)); err != nil {
+			return fuse.ToStatus(err)
+		}
+	}
+	if err := unix.Fallocate(n.fd, in.Mode, from, int64(in.Length)); err != nil {
+		return fuse.ToStatus(err)
+	}
+	if in.Mode&unix.FALLOC_FL_KEEP_SIZE == 0 && to > n.pages.size {
+		n.pages.size = to
+		n.grown = growth{to, monotonic()}
+	}
+	return fuse.OK
+}
+
+// Lseek implements fuse.RawFileSystem, for holes.
+func (v *volume) Lseek(_ <-chan struct{}, in *fuse.LseekIn, out *fuse.LseekOut) fuse.Status {
+	n := v.inode(in.NodeId)
+	if n == nil {
+		return fuse.Status(unix.ESTALE)
+	}
+	n.mu.Lock() // touch seeks in the same descriptor
+	defer n.mu.Unlock()
+	off, err := unix.Seek(n.fd, int64(in.Offset), int(in.Whence))
+	out.Offset = uint64(off)
+	return fuse.ToStatus(err)
+}
+
+// StatFs implements fuse.RawFileSystem.
+func (v *volume) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+	var st unix.Statfs_t
+	if err := unix.Statfs(v.backing, &st); err != nil {
+		return fuse.ToStatus(err)
+	}
+	out.Blocks, out.Bfree, out.Bavail = st.Blocks, st.Bfree, st.Bavail
+	out.Files, out.Ffree = st.Files, st.Ffree
+	out.Bsize, out.Frsize, out.NameLen = uint32(st.Bsize), uint32(st.Frsize), uint32(st.Namelen)
+	return fuse.OK
+}

@@ -1,0 +1,170 @@
+package disk
+
+import (
+	"bytes"
+	"sort"
+)
+
+// pageSize is the unit of durability in bytes: the kernel's page cache reads and writes whole pages.
+const pageSize = 4096
+
+// before is what a dirty page held when it was last durable.
+type before struct {
+	data  []byte // pageSize bytes; nil: zeroes, or beyond the end
+	since int64  // when the page became dirty, ns of the monotonic clock
+	order uint64 // of becoming dirty, within the volume
+}
+
+// pages is the volatile state of one file: for every page that no fsync covers, what a power cut brings back.
+//
+// A page is in at most one of dirty and stale. It may be in syncing and dirty at once: written again while an fsync is
+// in progress.
+type pages struct {
+	size    int64 // current, bytes
+	durable int64 // size that the last fsync covered
+	dirty   map[int64]before
+	stale   map[int64]before // clean and readable, but not on the platter: their fsync failed and dropped them
+
+	inSync   bool
+	syncing  map[int64]before // dirty when the fsync in progress began
+	syncSize int64            // size when it began
+}
+
+// reader reads the file's current content; short reads end at the end of the file.
+type reader interface {
+	ReadAt(p []byte, off int64) (int, error)
+}
+
+// touch notes that the bytes [from, to) are about to change: the pages that are not dirty yet are read from file and
+// kept. It must be called before the change is applied.
+func (p *pages) touch(file reader, from, to int64, now int64, order func() uint64) error {
+	if to <= from {
+		return nil
+	}
+	var buf []byte
+	for page := from / pageSize; page*pageSize < to; page++ {
+		if _, ok := p.dirty[page]; ok {
+			continue
+		}
+		if p.dirty == nil {
+			p.dirty = map[int64]before{}
+		}
+		if old, ok := p.stale[page]; ok { // dirty again: the next fsync writes the whole page
+			p.dirty[page] = old
+			delete(p.stale, page)
+			continue
+		}
+		b := before{since: now, order: order()}
+		if page*pageSize < p.size {
+			if buf == nil {
+				buf = make([]byte, pageSize)
+			}
+			data, err := readPage(file, page, buf)
+			if err != nil {
+				return err
+			}
+			if data != nil {
+				b.data, buf = data, nil
+			}
+		}
+		p.dirty[page] = b
+	}
+	return nil
+}
+
+var zeroPage [pageSize]byte
+
+// readPage reads a page of file into buf; nil means zeroes. What lies beyond the end is zeroes.
+func readPage(file reader, page int64, buf []byte) ([]byte, error) {
+	n, err := file.ReadAt(buf, page*pageSize)
+	if n < len(buf) && err != nil && !isEOF(err) {
+		return nil, err
+	}
+	clear(buf[n:])
+	if bytes.Equal(buf, zeroPage[:]) {
+		return nil, nil
+	}
+	return buf, nil
+}
+
+// beginSync takes the snapshot that an fsync covers. Only one fsync of a file is in progress at a time.
+func (p *pages) beginSync() {
+	p.inSync, p.syncing, p.syncSize = true, p.dirty, p.size
+	p.dirty = nil
+}
+
+// endSync ends the fsync in progress: its snapshot is durable, or (ok false) its pages are as keep says: dirty again,
+// or clean and lost. Where a page was written meanwhile, the older content is what was durable.
+func (p *pages) endSync(ok, keep bool) (bytesDurable int64) {
+	snapshot := p.syncing
+	p.inSync, p.syncing = false, nil
+	if ok {
+		p.durable = p.syncSize
+		return int64(len(snapshot)) * pageSize
+	}
+	for page, old := range snapshot {
+		_, rewritten := p.dirty[page]
+		switch {
+		case rewritten || keep:
+			if p.dirty == nil {
+				p.dirty = map[int64]before{}
+			}
+			p.dirty[page] = old
+		default:
+			if p.stale == nil {
+				p.stale = map[int64]before{}
+			}
+			p.stale[page] = old
+		}
+	}
+	return 0
+}
+
+// keptSize returns the size in bytes below which content may be durable: pages at or beyond it need no keeping when
+// they are cut off.
+func (p *pages) keptSize() int64 {
+	if p.inSync {
+		return max(p.durable, p.syncSize)
+	}
+	return p.durable
+}
+
+// clean reports whether a cut would change nothing in the file.
+func (p *pages) clean() bool {
+	return len(p.dirty) == 0 && len(p.stale) == 0 && !p.inSync && p.size == p.durable
+}
+
+// unsynced returns the number of pages that no fsync covers.
+func (p *pages) unsynced() int {
+	n := len(p.dirty) + len(p.stale)
+	for page := range p.syncing {
+		if _, twice := p.dirty[page]; !twice {
+			n++
+		}
+	}
+	return n
+}
+
+// lost is one page that a cut may take.
+type lost struct {
+	page int64
+	before
+}
+
+// volatile returns every page that no fsync covers with its durable content, in the order of becoming dirty.
+func (p *pages) volatile() []lost {
+	all := make([]lost, 0, p.unsynced())
+	for page, b := range p.syncing {
+		all = append(all, lost{page, b})
+	}
+	for page, b := range p.stale {
+		all = append(all, lost{page, b})
+	}
+	for page, b := range p.dirty {
+		if _, older := p.syncing[page]; !older {
+			all = append(all, lost{page, b})
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].order < all[j].order })
+	return all
+}

@@ -1,0 +1,332 @@
+package disk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"holdfast/broker/vfs"
+)
+
+// The environment by which a process knows that it is a child of this package.
+const (
+	roleEnv    = "HOLDFAST_DISK_ROLE"
+	roleServer = "serve"
+	roleProbe  = "probe" // the child of SelfTest that touches a mount
+	syncEnv    = "HOLDFAST_DISK_SYNC"
+	namesEnv   = "HOLDFAST_DISK_NAMES"
+)
+
+// The operations of the control protocol.
+const (
+	opPing       = "ping"
+	opMount      = "mount"
+	opCut        = "cut"
+	opRelease    = "release"
+	opDetach     = "detach"
+	opSurvive    = "survive"
+	opRemount    = "remount"
+	opErase      = "erase"
+	opStats      = "stats"
+	opLast       = "last-sync"
+	opWait       = "wait-sync"
+	opWaitCancel = "wait-cancel"
+	opDelay      = "sync-delay"
+	opError      = "sync-error"
+)
+
+// controlFD is the server's end of the control socket.
+const controlFD = 3
+
+// Main runs this process as a disk process if it was started as one: then ok is true, and code is what to exit with.
+// main and TestMain call it before anything else.
+func Main() (code int, ok bool) {
+	switch os.Getenv(roleEnv) {
+	case roleServer:
+		return serve(os.NewFile(controlFD, "control")), true
+	case roleProbe:
+		return probe(os.Args[1:]), true
+	}
+	return 0, false
+}
+
+// server is the disk process.
+type server struct {
+	gate  sync.RWMutex // see volume.gate
+	real  bool
+	model vfs.NamesModel
+	stall stall
+
+	mu      sync.Mutex
+	volumes map[string]*volume
+	enc     *json.Encoder
+	cancel  map[uint64]context.CancelFunc // of waits
+}
+
+// serve answers requests until the client's end of the socket closes, then unmounts everything.
+func serve(control *os.File) int {
+	unix.Umask(0)
+	// The client decides when the disk ends: an interrupt meant for the runner must not take its disks away.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTSTP)
+	unix.CloseOnExec(controlFD)
+	model, err := strconv.Atoi(os.Getenv(namesEnv))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "disk:", namesEnv, err)
+		return 1
+	}
+	s := &server{real: os.Getenv(syncEnv) == "real", model: vfs.NamesModel(model), volumes: map[string]*volume{},
+		enc: json.NewEncoder(control), cancel: map[uint64]context.CancelFunc{}}
+	go s.stall.watch()
+	dec := json.NewDecoder(control)
+	for {
+		var r request
+		if err := dec.Decode(&r); err != nil {
+			s.shutdown()
+			if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
+				return 0
+			}
+			fmt.Fprintln(os.Stderr, "disk: control socket:", err)
+			return 1
+		}
+		if r.Op == opCut { // at once: even a goroutine's start would be a delay
+			s.answer(r)
+			continue
+		}
+		go s.answer(r)
+	}
+}
+
+// shutdown lets everything go that is held and takes the mounts away from whoever still uses them.
+func (s *server) shutdown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.volumes {
+		s.gate.Lock()
+		if v.cut && !isClosed(v.released) {
+			close(v.released)
+		}
+		s.gate.Unlock()
+		if v.served != nil {
+			if err := v.detach(true); err != nil {
+				fmt.Fprintf(os.Stderr, "disk: unmount %s: %v\n", v.mountPoint, err)
+			}
+		}
+		v.closeTree()
+	}
+}
+
+// answer carries out a request and replies.
+func (s *server) answer(r request) {
+	result, err := s.do(r)
+	out := reply{ID: r.ID}
+	if err == nil {
+		out.Result, err = json.Marshal(result)
+	}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.enc.Encode(out) // a client that has gone is noticed by the reader
+}
+
+func (s *server) do(r request) (any, error) {
+	switch r.Op {
+	case opPing:
+		return nil, nil
+	case opMount:
+		return nil, s.mount(r)
+	case opWaitCancel:
+		return nil, s.waitCancel(r)
+	case opCut:
+		return s.cut(r.Nodes)
+	case opRelease:
+		return nil, s.release(r.Nodes)
+	}
+	vs, err := s.named(r.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	if len(vs) != 1 {
+		return nil, fmt.Errorf("%d nodes: want one", len(vs))
+	}
+	return s.doOne(vs[0], r)
+}
+
+// doOne carries out a request about one volume.
+func (s *server) doOne(v *volume, r request) (any, error) {
+	switch r.Op {
+	case opDetach:
+		return nil, v.detach(false)
+	case opSurvive:
+		var a surviveArg
+		if err := json.Unmarshal(r.Arg, &a); err != nil {
+			return nil, err
+		}
+		return v.survive(a.Seed, a.Loss)
+	case opRemount:
+		if v.table.byID != nil {
+			return nil, errors.New("what survives the cut is not chosen yet")
+		}
+		return nil, v.mount()
+	case opErase:
+		return v.erase()
+	case opStats:
+		return s.stats(v), nil
+	case opLast, opWait:
+		return s.syncs(v, r)
+	case opDelay:
+		var d time.Duration
+		err := json.Unmarshal(r.Arg, &d)
+		v.faults.setDelay(d)
+		return nil, err
+	case opError:
+		var e SyncError
+		err := json.Unmarshal(r.Arg, &e)
+		v.faults.setError(e)
+		return nil, err
+	}
+	return nil, fmt.Errorf("unknown operation %q", r.Op)
+}
+
+// named returns the volumes of the nodes.
+func (s *server) named(nodes []string) ([]*volume, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	vs := make([]*volume, 0, len(nodes))
+	for _, node := range nodes {
+		v := s.volumes[node]
+		if v == nil {
+			return nil, fmt.Errorf("node %q has no disk", node)
+		}
+		vs = append(vs, v)
+	}
+	return vs, nil
+}
+
+func (s *server) mount(r request) error {
+	var a mountArg
+	if err := json.Unmarshal(r.Arg, &a); err != nil {
+		return err
+	}
+	if err := checkPaths(a.Backing, a.MountPoint); err != nil {
+		return err
+	}
+	v := &volume{RawFileSystem: fuseDefaults(), node: r.Nodes[0], backing: a.Backing, mountPoint: a.MountPoint,
+		real: s.real, gate: &s.gate, model: s.model}
+	s.mu.Lock()
+	if s.volumes[v.node] != nil {
+		s.mu.Unlock()
+		return fmt.Errorf("node %q has a disk already", v.node)
+	}
+	s.volumes[v.node] = v
+	s.mu.Unlock()
+	if err := v.mount(); err != nil {
+		s.mu.Lock()
+		delete(s.volumes, v.node)
+		s.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// cut cuts the power of the nodes at one instant: no change is half done then on any of them.
+func (s *server) cut(nodes []string) (int64, error) {
+	vs, err := s.named(nodes)
+	if err != nil {
+		return 0, err
+	}
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	for _, v := range vs {
+		if v.served == nil || v.cut {
+			return 0, fmt.Errorf("node %q is not running on its disk", v.node)
+		}
+	}
+	at := monotonic()
+	for _, v := range vs {
+		v.cut, v.cutAt = true, at
+		close(v.isCut)
+	}
+	return at, nil
+}
+
+func (s *server) release(nodes []string) error {
+	vs, err := s.named(nodes)
+	if err != nil {
+		return err
+	}
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	for _, v := range vs {
+		if !v.cut || isClosed(v.released) {
+			return fmt.Errorf("node %q is not held by a cut", v.node)
+		}
+		close(v.released)
+	}
+	return nil
+}
+
+func (s *server) stats(v *volume) statsWire {
+	var w statsWire
+	w.BackingSync = "none"
+	if s.real {
+		w.BackingSync = "real"
+	}
+	w.CPU, w.Stall = cpu(), time.Duration(s.stall.longest.Load())
+	v.meter.stats(&w)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	w.UnsyncedNames = len(v.names.changes)
+	for _, n := range v.table.byID {
+		n.mu.Lock()
+		w.UnsyncedBytes += int64(n.pages.unsynced()) * pageSize
+		n.mu.Unlock()
+	}
+	return w
+}
+
+// syncs answers what is asked about completed fsyncs.
+func (s *server) syncs(v *volume, r request) (*syncWire, error) {
+	var a waitArg
+	if err := json.Unmarshal(r.Arg, &a); err != nil {
+		return nil, err
+	}
+	if r.Op == opLast {
+		return v.meter.lastSync(a.Prefix), nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.mu.Lock()
+	s.cancel[r.ID] = cancel
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.cancel, r.ID)
+		s.mu.Unlock()
+		cancel()
+	}()
+	return v.meter.wait(ctx, a.Prefix, a.After)
+}
+
+func (s *server) waitCancel(r request) error {
+	var a waitCancelArg
+	if err := json.Unmarshal(r.Arg, &a); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cancel := s.cancel[a.ID]; cancel != nil {
+		cancel()
+	}
+	return nil
+}
