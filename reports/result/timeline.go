@@ -2,9 +2,10 @@ package result
 
 import "slices"
 
-// Series counts sends by outcome over time, for plots. Bucket i covers [i, i+1) x BucketMS since the start of the load;
-// a send counts in the bucket of its completion, an unknown one in that of its intended start.
+// Series counts sends by outcome over time, for plots. Bucket i covers [i, i+1) x BucketMS from StartMS on; a send counts in
+// the bucket of its completion, an unknown one in that of its intended start.
 type Series struct {
+	StartMS  float64 `json:"startMs,omitzero"` // ms since the start of the run, as the T of a Timeline
 	BucketMS int     `json:"bucketMs"`
 	Acked    []int64 `json:"acked"`
 	Failed   []int64 `json:"failed,omitzero"`
