@@ -29,7 +29,8 @@ type PlannedCell struct {
 	Fault    string // result.NoFault, kill, power ...
 	Target   string
 	Recovery string
-	Cuts     int // trials; 0 for performance cells
+	Cuts     int           // trials; 0 for performance cells
+	Expect   time.Duration // how long it will take; 0: unknown
 }
 
 // title names the planned cell in words.

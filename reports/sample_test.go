@@ -13,8 +13,8 @@ import (
 // The figures below are invented. They have the shape of a real matrix, no more.
 
 var sampleContracts = []result.Contract{
-	{BrokerRole: "ASYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 1},
-	{BrokerRole: "ASYNC_MASTER", FlushDiskType: "SYNC_FLUSH", InSyncReplicas: 1},
+	{BrokerRole: "ASYNC_MASTER", FlushDiskType: "ASYNC_FLUSH"},
+	{BrokerRole: "ASYNC_MASTER", FlushDiskType: "SYNC_FLUSH"},
 	{BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 1},
 	{BrokerRole: "SYNC_MASTER", FlushDiskType: "SYNC_FLUSH", InSyncReplicas: 1},
 	{BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 2},

@@ -92,28 +92,6 @@ type Load struct {
 	Size        int     `json:"size"`        // mean body bytes
 }
 
-// Throughput is what a closed loop reached.
-type Throughput struct {
-	Acked  float64   `json:"acked"` // median of Passes
-	Unit   string    `json:"unit"`  // always msg/s
-	Passes []float64 `json:"passes,omitzero"`
-	Min    float64   `json:"min,omitzero"` // of Passes
-	Max    float64   `json:"max,omitzero"`
-}
-
-// NewThroughput sums up the passes of a closed loop, each in acknowledged msg/s.
-func NewThroughput(passes []float64) *Throughput {
-	lo, mid, hi := Spread(passes)
-	return &Throughput{Acked: mid, Unit: "msg/s", Passes: passes, Min: lo, Max: hi}
-}
-
-// Lateness is how far behind its intended starts the generator sent.
-type Lateness struct {
-	P99  float64 `json:"p99"`
-	Max  float64 `json:"max"`
-	Unit string  `json:"unit"` // always ms
-}
-
 // Window is a span of time.
 type Window struct {
 	MS float64 `json:"ms"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -78,15 +79,42 @@ func line(data []byte, offset int64) int {
 
 // Write replaces the file at path (results.json) with r, at once and durably: a reader, or a machine that loses power,
 // finds the old or the new one. It validates first, so that what was written can be read.
-func (r *Result) Write(path string) (err error) {
+func (r *Result) Write(path string) error {
 	if err := r.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	data, err := json.MarshalIndent(r, "", " ")
+	data, err := r.encode()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return WriteFile(path, append(data, '\n'))
+	return WriteFile(path, data)
+}
+
+// encode returns r as JSON with a cell a line, which keeps the file readable and a third as long as one indented throughout.
+func (r *Result) encode() ([]byte, error) {
+	const slot = `"cells": []`
+	head := *r
+	head.Cells = []Cell{}
+	data, err := json.MarshalIndent(head, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Cells) == 0 {
+		return append(data, '\n'), nil
+	}
+	before, after, _ := bytes.Cut(data, []byte("\n "+slot)) // at depth one: no value of a string can hold a line feed
+	out := append(slices.Clone(before), "\n \"cells\": ["...)
+	for i := range r.Cells {
+		cell, err := json.Marshal(&r.Cells[i])
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(out, "\n  "...), cell...)
+	}
+	return append(append(append(out, "\n ]"...), after...), '\n'), nil
 }
 
 // WriteFile replaces the file at path with data by way of a temporary file beside it, synced before it is renamed.
