@@ -8,6 +8,7 @@ type RegisterBrokerHeader struct {
 	HAServerAddr       string // ip:port for slaves; "" when there is none
 	BrokerID           int64  // 0: the master
 	HeartbeatTimeoutMS int64  // 0 when absent: the name server's default counts
+	HasActingMaster    bool   // EnableActingMaster is on the wire: brokers of 5.x always write it, older ones never do
 	EnableActingMaster bool
 	Compressed         bool   // the body is deflated: out of use
 	BodyCRC            uint32 // message.CRC of the body; 0: not given
@@ -27,6 +28,7 @@ func ParseRegisterBroker(e Ext) (RegisterBrokerHeader, error) {
 		Compressed:         r.boolean("compressed", false),
 		BodyCRC:            uint32(r.optionalInt32("bodyCrc32", 0)),
 	}
+	_, h.HasActingMaster = e.Get("enableActingMaster")
 	return h, r.err
 }
 
@@ -40,7 +42,9 @@ func (h *RegisterBrokerHeader) Append(w *Writer) {
 	if h.HeartbeatTimeoutMS > 0 {
 		w.Int("heartbeatTimeoutMillis", h.HeartbeatTimeoutMS)
 	}
-	w.Bool("enableActingMaster", h.EnableActingMaster)
+	if h.HasActingMaster {
+		w.Bool("enableActingMaster", h.EnableActingMaster)
+	}
 	w.Bool("compressed", h.Compressed)
 	w.Int("bodyCrc32", int64(h.BodyCRC))
 }
@@ -197,4 +201,24 @@ func (h *KVHeader) Append(w *Writer) {
 	w.String("namespace", h.Namespace)
 	w.OptionalString("key", h.Key)
 	w.OptionalString("value", h.Value)
+}
+
+// BrokerNameHeader is the header of WIPE_WRITE_PERM_OF_BROKER and ADD_WRITE_PERM_OF_BROKER.
+type BrokerNameHeader struct{ BrokerName string }
+
+// ParseBrokerName reads the header. It errs with ErrField.
+func ParseBrokerName(e Ext) (BrokerNameHeader, error) {
+	r := reader{ext: e}
+	h := BrokerNameHeader{r.str("brokerName")}
+	return h, r.err
+}
+
+// Append appends h's fields.
+func (h *BrokerNameHeader) Append(w *Writer) { w.String("brokerName", h.BrokerName) }
+
+// ParseBrokerHeartbeat reads the header of BROKER_HEARTBEAT, which need not carry the id. It errs with ErrField.
+func ParseBrokerHeartbeat(e Ext) (BrokerHeader, error) {
+	r := reader{ext: e}
+	h := BrokerHeader{r.str("brokerName"), r.str("brokerAddr"), r.str("clusterName"), r.optionalInteger("brokerId", 0)}
+	return h, r.err
 }
