@@ -47,7 +47,6 @@ type Config struct {
 	Poisson bool      // intended starts as a Poisson process instead of equal intervals; open loop only
 	Body    BodyBytes // default Around(1024)
 	Seed    uint64    // of sizes and arrival times
-	RunID   uint64    // carried in every body; default Seed
 
 	Recorder     *history.Recorder // nil: nothing is recorded, for pure performance cells
 	FirstProcess int32             // history process of the first thread; the others count up from it
@@ -65,7 +64,6 @@ func (c Config) withDefaults() Config {
 	c.Timeout = orDefault(c.Timeout, DefaultTimeout)
 	c.FailPause = orDefault(c.FailPause, DefaultFailPause)
 	c.Body = orDefault(c.Body, Around(1024))
-	c.RunID = orDefault(c.RunID, c.Seed)
 	return c
 }
 

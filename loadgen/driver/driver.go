@@ -182,6 +182,8 @@ type System interface {
 	// Consumer returns a connected consumer and the Env that drives it, as Producer does.
 	Consumer(ctx context.Context, cfg ConsumerConfig) (Consumer, Env, error)
 	Admin() Admin
+	// RunID returns the number that every body carries, so that messages of an earlier run are told apart.
+	RunID() uint64
 	// QueueName returns the name in a history, group/topic/queueID, of a queue number. Numbers count the queues of the
 	// first queue group, then those of the second, and so on.
 	QueueName(topic string, queues int, queue int32) string

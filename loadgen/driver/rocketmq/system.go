@@ -19,6 +19,7 @@ var ErrConfig = errors.New("rocketmq: wrong config")
 
 // Defaults of Config.
 const (
+	DefaultTimeout       = 8 * time.Second
 	DefaultRouteInterval = time.Second
 	DefaultDialBackoff   = 100 * time.Millisecond
 )
@@ -34,7 +35,7 @@ type Config struct {
 	RouteInterval time.Duration // how often the route is refreshed; default 1 s (Apache's clients: 30 s)
 	DialBackoff   time.Duration // between attempts to connect; default 100 ms
 	Group         string        // producer group; default "holdfast"
-	RunID         uint64        // bodies of other runs are reported as values nobody sent; 0: of any run
+	RunID         uint64        // carried by every body; messages of other runs are reported as values that nobody sent
 }
 
 // withDefaults returns c with every default filled in.
@@ -82,6 +83,9 @@ func New(cfg Config) (*System, error) {
 	}
 	return &System{cfg: cfg.withDefaults()}, nil
 }
+
+// RunID returns Config.RunID.
+func (s *System) RunID() uint64 { return s.cfg.RunID }
 
 // QueueName returns the name of a queue number: the groups share the queues evenly, in the order of Config.Groups.
 func (s *System) QueueName(topic string, queues int, queue int32) string {
