@@ -46,6 +46,7 @@ type Client struct {
 	cmd    *exec.Cmd
 	conn   *os.File
 	exited chan struct{}
+	names  vfs.NamesModel
 
 	mu      sync.Mutex
 	enc     *json.Encoder
@@ -62,6 +63,9 @@ func Start(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
+		return nil, fmt.Errorf("disk: socket pair: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // else Close would wait for the reader
 		return nil, fmt.Errorf("disk: socket pair: %w", err)
 	}
 	ours, theirs := os.NewFile(uintptr(fds[0]), "disk-control"), os.NewFile(uintptr(fds[1]), "disk-control")
@@ -81,7 +85,7 @@ func Start(ctx context.Context, cfg Config) (*Client, error) {
 		ours.Close()
 		return nil, fmt.Errorf("disk: start the disk process: %w", err)
 	}
-	c := &Client{cmd: cmd, conn: ours, exited: make(chan struct{}), enc: json.NewEncoder(ours), waiting: map[uint64]chan reply{}}
+	c := &Client{cmd: cmd, conn: ours, exited: make(chan struct{}), names: cfg.Names, enc: json.NewEncoder(ours), waiting: map[uint64]chan reply{}}
 	go c.receive()
 	go func() { // cmd.Wait's error is of no use: callers see ErrClosed, and Close asks for the end
 		_ = cmd.Wait()
@@ -231,6 +235,11 @@ func (c *Client) Erase(node string) (Impact, error) {
 	var impact Impact
 	err := c.call(context.Background(), opErase, []string{node}, nil, &impact)
 	return impact, err
+}
+
+// Remove unmounts the node's volume, by force if need be, and forgets it. The backing directory stays as it is.
+func (c *Client) Remove(node string) error {
+	return c.call(context.Background(), opForget, []string{node}, nil, nil)
 }
 
 // Stats returns the state of node's volume.

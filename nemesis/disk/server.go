@@ -22,7 +22,7 @@ import (
 const (
 	roleEnv    = "HOLDFAST_DISK_ROLE"
 	roleServer = "serve"
-	roleProbe  = "probe" // the child of SelfTest that touches a mount
+	roleHand   = "hand" // a child that touches a mount for its parent
 	syncEnv    = "HOLDFAST_DISK_SYNC"
 	namesEnv   = "HOLDFAST_DISK_NAMES"
 )
@@ -37,6 +37,7 @@ const (
 	opSurvive    = "survive"
 	opRemount    = "remount"
 	opErase      = "erase"
+	opForget     = "remove"
 	opStats      = "stats"
 	opLast       = "last-sync"
 	opWait       = "wait-sync"
@@ -54,8 +55,8 @@ func Main() (code int, ok bool) {
 	switch os.Getenv(roleEnv) {
 	case roleServer:
 		return serve(os.NewFile(controlFD, "control")), true
-	case roleProbe:
-		return probe(os.Args[1:]), true
+	case roleHand:
+		return runHand(os.Stdin, os.Stdout), true
 	}
 	return 0, false
 }
@@ -111,17 +112,9 @@ func (s *server) shutdown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.volumes {
-		s.gate.Lock()
-		if v.cut && !isClosed(v.released) {
-			close(v.released)
+		if err := s.end(v); err != nil {
+			fmt.Fprintf(os.Stderr, "disk: unmount %s: %v\n", v.mountPoint, err)
 		}
-		s.gate.Unlock()
-		if v.served != nil {
-			if err := v.detach(true); err != nil {
-				fmt.Fprintf(os.Stderr, "disk: unmount %s: %v\n", v.mountPoint, err)
-			}
-		}
-		v.closeTree()
 	}
 }
 
@@ -181,6 +174,8 @@ func (s *server) doOne(v *volume, r request) (any, error) {
 		return nil, v.mount()
 	case opErase:
 		return v.erase()
+	case opForget:
+		return nil, s.remove(v)
 	case opStats:
 		return s.stats(v), nil
 	case opLast, opWait:
@@ -238,6 +233,29 @@ func (s *server) mount(r request) error {
 		return err
 	}
 	return nil
+}
+
+// remove unmounts the volume, by force if need be, and forgets it.
+func (s *server) remove(v *volume) error {
+	s.mu.Lock()
+	delete(s.volumes, v.node)
+	s.mu.Unlock()
+	return s.end(v)
+}
+
+// end lets everything go that v holds and takes its mount away from whoever still uses it.
+func (s *server) end(v *volume) error {
+	s.gate.Lock()
+	if v.cut && !isClosed(v.released) {
+		close(v.released)
+	}
+	s.gate.Unlock()
+	var err error
+	if v.served != nil {
+		err = v.detach(true)
+	}
+	v.closeTree()
+	return err
 }
 
 // cut cuts the power of the nodes at one instant: no change is half done then on any of them.
