@@ -66,4 +66,6 @@ type FaultStep struct {
 	Nodes  []string         // the nodes it strikes
 	Phase  string           // start, down, restart, heal
 	Effect map[string]int64 // measured, on the down line or on heal: processes, bytesLost, files, ms, packets, calls
+
+	malformed string // the field of its line that has another form
 }

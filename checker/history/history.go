@@ -29,10 +29,10 @@ type FetchOp struct {
 	First          int64 // reads: the lowest offset that the node holds
 	P              int32
 	Queue, Group   Sym
-	Epoch          int32  // -1 when it is not known
 	Node           uint16 // History.Nodes; 0: the master
 	F              F      // Poll or Read
 	Filter         bool
+	ok             bool
 	msgs           msgRange
 }
 
@@ -43,7 +43,7 @@ type CommitOp struct {
 	P              int32
 	Queue, Group   Sym
 	Offset         int64 // the next to consume
-	Type           Type
+	Type           Type  // OK, Fail or Info
 }
 
 // FaultOp is one fault; a phase that did not come has the time -1.
@@ -77,9 +77,9 @@ type History struct {
 	Sends   []SendOp
 	Fetches []FetchOp // by Return
 	Commits []CommitOp
-	Faults  []FaultOp // by Start
-	Roles   []RoleOp  // by T
-	Caught  []CaughtUpOp
+	Faults  []FaultOp    // by Start
+	Roles   []RoleOp     // by T
+	Caught  []CaughtUpOp // by T
 
 	Statuses []string // by SendOp.Status; 0 is none
 	Nodes    []string // by SendOp.Node; 0 is none

@@ -1,8 +1,14 @@
 package history
 
 import (
+	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
 )
 
 // ErrMalformed is what every MalformedError is.
@@ -11,7 +17,7 @@ var ErrMalformed = errors.New("history: malformed")
 // MalformedError says where a history breaks which rule. It prints as FILE:LINE: rule.
 type MalformedError struct {
 	File string
-	Line int // from 1; in a binary history the number of the record
+	Line int // from 1; of a binary history the number of the event in its shard, or 0
 	Rule string
 }
 
@@ -22,18 +28,238 @@ func (e *MalformedError) Is(target error) bool { return target == ErrMalformed }
 
 // Open reads a run directory, a binary history or a JSON Lines file. A history that was cut off by a SIGKILL of its
 // writer reads fine; one that breaks the rules of contracts.md section 3 is a *MalformedError.
-func Open(path string) (*History, error) { return nil, errors.ErrUnsupported }
-
-// History returns what was recorded so far, of a Recorder with Options.Memory. No shard may record meanwhile.
-func (r *Recorder) History() (*History, error) { return nil, errors.ErrUnsupported }
-
-// Walk calls yield with every event of the file at path, in order of time. The event is yield's only until it returns.
-func Walk(path string, header func(Header) error, yield func(h *Names, e *Event) error) error {
-	return errors.ErrUnsupported
+func Open(path string) (*History, error) {
+	file, size, binary, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if binary {
+		f, err := openBinary(file, size)
+		if err != nil {
+			return nil, &MalformedError{File: path, Rule: err.Error()}
+		}
+		return f.build(path)
+	}
+	return ReadLines(path, file)
 }
 
-// Names gives the strings of an event's symbols.
-type Names struct{ names []string }
+// ReadLines reads the JSON Lines form from r; name is what errors call it.
+func ReadLines(name string, r io.Reader) (*History, error) {
+	names := newInterner()
+	var b *builder
+	err := readLines(name, r, names, false, func(h Header) { b = newBuilder(h, names) }, func(e *Event) string { return b.event(e) })
+	if err != nil {
+		return nil, err
+	}
+	return b.finish(), nil
+}
 
-// Name returns the string that s stands for.
-func (n *Names) Name(s Sym) string { return n.names[s] }
+// open opens the file of a history and says of which form it is.
+func open(path string) (file *os.File, size int64, binary bool, err error) {
+	if file, err = os.Open(path); err != nil {
+		return nil, 0, false, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		if err = file.Close(); err != nil {
+			return nil, 0, false, err
+		}
+		path = filepath.Join(path, FileName)
+		if file, err = os.Open(path); err != nil {
+			return nil, 0, false, err
+		}
+		info, err = file.Stat()
+	}
+	if err != nil {
+		return nil, 0, false, errors.Join(err, file.Close())
+	}
+	if !info.Mode().IsRegular() {
+		return file, 0, false, nil
+	}
+	head := make([]uint64, 1)
+	if err := readWords(file, head, 0); err != nil && err != io.EOF {
+		return nil, 0, false, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), head[0] == segmentMagic, nil
+}
+
+// History returns what was recorded so far, by a Recorder with Options.Memory. No shard may record meanwhile.
+func (r *Recorder) History() (*History, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file != nil {
+		return nil, errors.New("history: Recorder.History needs Options.Memory")
+	}
+	m := &memoryFile{segments: r.segments}
+	for _, s := range r.segments {
+		m.starts = append(m.starts, m.size)
+		m.size += int64(len(s.words)) * 8
+	}
+	f, err := openBinary(m, m.size)
+	if err != nil {
+		return nil, err
+	}
+	return f.build("memory")
+}
+
+// build pairs the events of all shards. Only completions of another shard's operations, and the few lines that have
+// an order among each other, need to be merged by time.
+func (f *binaryFile) build(path string) (*History, error) {
+	names := newInterner()
+	for _, name := range f.names[1:] {
+		names.sym([]byte(name))
+	}
+	b := newBuilder(f.header, names)
+	b.expect(f)
+	var late []Event
+	for i := range f.shards {
+		s := newShardReader(f, &f.shards[i])
+		var e Event
+		for n := 1; s.next(&e); n++ {
+			if _, known := b.ops.get(b, e.Op); e.F >= FaultF || e.Type != Invoke && !known {
+				e.Msgs = slices.Clone(e.Msgs)
+				late = append(late, e)
+				continue
+			}
+			if rule := b.event(&e); rule != "" {
+				return nil, &MalformedError{File: path, Line: n, Rule: fmt.Sprintf("client %d: %s", s.shard.p, rule)}
+			}
+		}
+		if s.cut != "" {
+			f.cut = append(f.cut, s.cut)
+		}
+	}
+	slices.SortStableFunc(late, func(x, y Event) int { return cmp.Compare(x.T, y.T) })
+	for i := range late {
+		if rule := b.event(&late[i]); rule != "" {
+			return nil, &MalformedError{File: path, Rule: fmt.Sprintf("client %d: %s", late[i].P, rule)}
+		}
+	}
+	h := b.finish()
+	h.Cut = f.cut
+	return h, nil
+}
+
+// expect makes room for the operations of a file: a send takes about 96 bytes in it.
+func (b *builder) expect(f *binaryFile) {
+	bytes := int64(0)
+	for i := range f.shards {
+		for _, seg := range f.shards[i].segments {
+			bytes += seg.size
+		}
+	}
+	if n := int(bytes / 96); n > 1<<16 {
+		b.h.Sends = make([]SendOp, 0, n)
+	}
+}
+
+// Walk gives every event of the history at path to yield, in order of time, with the names of its symbols. The event is
+// yield's only until it returns. header is called first. A JSON Lines file is held only against the rules of single
+// lines and against its order.
+func Walk(path string, header func(Header) error, yield func(names func(Sym) string, e *Event) error) error {
+	file, size, binary, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if binary {
+		f, err := openBinary(file, size)
+		if err != nil {
+			return &MalformedError{File: path, Rule: err.Error()}
+		}
+		if err := header(f.header); err != nil {
+			return err
+		}
+		return f.merge(yield)
+	}
+	names := newInterner()
+	var stop error
+	err = readLines(path, bufio.NewReader(file), names, true, func(h Header) { stop = header(h) }, func(e *Event) string {
+		if stop == nil {
+			stop = yield(names.name, e)
+		}
+		if stop != nil {
+			return "stopped"
+		}
+		return ""
+	})
+	return cmp.Or(stop, err)
+}
+
+// merge gives all events to yield by time. Events of one instant come by operation, an invoke before its completion; a
+// shard's own order holds where its clock did not go back.
+func (f *binaryFile) merge(yield func(names func(Sym) string, e *Event) error) error {
+	name := func(s Sym) string { return f.names[s] }
+	var heads []*cursor
+	for i := range f.shards {
+		c := &cursor{r: newShardReader(f, &f.shards[i]), shard: i}
+		if c.advance() {
+			heads = append(heads, c)
+		}
+	}
+	for len(heads) > 0 {
+		first := 0
+		for i := range heads {
+			if heads[i].before(heads[first]) {
+				first = i
+			}
+		}
+		c := heads[first]
+		if err := yield(name, c.first()); err != nil {
+			return err
+		}
+		if !c.advance() {
+			heads = slices.Delete(heads, first, first+1)
+		}
+	}
+	return nil
+}
+
+// cursor holds a window of a shard's events, sorted by time: a cached clock may have put an invoke before what was
+// recorded before it.
+type cursor struct {
+	r      *shardReader
+	shard  int
+	window []Event // by T from head on
+	head   int
+	ended  bool
+}
+
+// windowEvents bounds how many events later a shard may record one that belongs before.
+const windowEvents = 256
+
+func (c *cursor) first() *Event { return &c.window[c.head] }
+
+func (c *cursor) before(d *cursor) bool {
+	x, y := c.first(), d.first()
+	return cmp.Or(cmp.Compare(x.T, y.T), cmp.Compare(c.shard, d.shard)) < 0
+}
+
+// advance drops the first event, if there is one, and fills the window. False: no event is left.
+func (c *cursor) advance() bool {
+	if c.head < len(c.window) {
+		c.head++
+	}
+	if c.ended || len(c.window)-c.head > windowEvents {
+		return c.head < len(c.window)
+	}
+	c.window = c.window[:copy(c.window, c.window[c.head:])]
+	c.head = 0
+	for len(c.window) < 2*windowEvents && !c.ended {
+		var e Event
+		if !c.r.next(&e) {
+			c.ended = true
+			break
+		}
+		if e.Msgs != nil {
+			e.Msgs = append([]Msg{}, e.Msgs...)
+		}
+		at := len(c.window)
+		for at > 0 && c.window[at-1].T > e.T {
+			at--
+		}
+		c.window = slices.Insert(c.window, at, e)
+	}
+	return len(c.window) > 0
+}

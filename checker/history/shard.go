@@ -2,6 +2,7 @@ package history
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"unsafe"
@@ -152,7 +153,7 @@ func (s *Shard) tail(e *Event, count int) []uint64 {
 		for _, node := range f.Nodes {
 			w = append(w, uint64(s.r.Sym(node)))
 		}
-		for _, key := range sortedKeys(f.Effect) {
+		for _, key := range sortedNames(f.Effect) {
 			w = append(w, uint64(s.r.Sym(key)), uint64(f.Effect[key]))
 		}
 	}
@@ -227,14 +228,7 @@ func (s *Shard) use(seg *segment) {
 	atomic.StoreUint64(&seg.words[headTurn], s.turn)
 }
 
-func sortedKeys(m map[string]int64) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // bytesOf returns the memory of words.
 func bytesOf(words []uint64) []byte {
