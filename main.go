@@ -7,12 +7,24 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"holdfast/nemesis/disk"
+	"holdfast/scenarios/cluster/sandbox"
 )
 
-// version is set by the build.
-var version = "dev"
+// version and commit are set by the build.
+var version, commit = "dev", "unknown"
 
 func main() {
+	// This binary is also the processes that its commands need: a sandbox's init, a lossy disk.
+	for _, role := range []func() (int, bool){sandbox.Main, disk.Main} {
+		if code, ok := role(); ok {
+			os.Exit(code)
+		}
+	}
+	if code, ok := child(); ok {
+		os.Exit(code)
+	}
 	root := newRootCommand()
 	if err := root.Execute(); err != nil {
 		if text := err.Error(); text != "" {
@@ -38,5 +50,5 @@ func newRootCommand() *cobra.Command {
 
 // commands lists every command of the tool; each lives in a file of its own.
 func commands() []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{newMatrixCommand()}
 }
