@@ -7,21 +7,12 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-
-	"holdfast/nemesis/disk"
-	"holdfast/scenarios/cluster/sandbox"
 )
 
 // version and commit are set by the build.
 var version, commit = "dev", "unknown"
 
 func main() {
-	// This binary is also the processes that its commands need: a sandbox's init, a lossy disk.
-	for _, role := range []func() (int, bool){sandbox.Main, disk.Main} {
-		if code, ok := role(); ok {
-			os.Exit(code)
-		}
-	}
 	if code, ok := child(); ok {
 		os.Exit(code)
 	}

@@ -46,8 +46,7 @@ const latenessShare = 0.1
 type speedRow struct {
 	cell   result.Cell
 	passes []float64
-	p99s   []float64
-	all    *loadgen.Latency
+	open   []*loadgen.Latency // of the open-loop passes
 	began  time.Time
 }
 
@@ -84,7 +83,7 @@ func (m *Matrix) performance(ctx context.Context, done func(string) bool, watch 
 
 func (m *Matrix) speedRow(id string, c result.Contract) *speedRow {
 	p := m.Perf
-	return &speedRow{all: loadgen.NewLatency(), began: time.Now(), cell: result.Cell{
+	return &speedRow{began: time.Now(), cell: result.Cell{
 		ID: id, Contract: c, Fault: result.NoFault, Repeat: m.repeat(c, result.NoFault), Verdict: result.Kept,
 		Load: result.Load{Producers: p.Clients, Outstanding: p.InFlight, Size: p.Size},
 		CPU:  map[string]float64{}, Acked: map[string]int64{}, Unknown: new(int64), Failed: new(int64),
@@ -128,8 +127,7 @@ func (m *Matrix) latency(ctx context.Context, rows []*speedRow, watch Watcher) e
 				return fmt.Errorf("%s: %w", row.cell.ID, err)
 			}
 			row.cell.Load.Offered = float64(rate)
-			row.all.Merge(sum.Latency)
-			row.p99s = append(row.p99s, float64(sum.Latency.Response.ValueAtPercentile(99))/1e6)
+			row.open = append(row.open, sum.Latency)
 			row.count(sum, figures)
 		}
 	}
@@ -191,10 +189,10 @@ func (m *Matrix) finishRow(row *speedRow, err error) result.Cell {
 	c := row.cell
 	c.Seconds = time.Since(row.began).Seconds()
 	c.Throughput = result.NewThroughput(row.passes)
-	if len(row.p99s) > 0 {
-		c.Latency, c.Lateness = latencyOf(row, int(c.Load.Offered))
-	}
 	var reasons []string
+	if len(row.open) > 0 {
+		c.Latency, c.Lateness = latencyOf(row.open, c.Load.Offered)
+	}
 	if err != nil {
 		reasons = append(reasons, "ended early: "+err.Error())
 	}
@@ -229,27 +227,40 @@ func degradedStatuses(acked map[string]int64) string {
 // samplesAbove is how many samples a percentile needs above it to be stated.
 const samplesAbove = 100
 
-func latencyOf(row *speedRow, rate int) (*result.Latency, *result.Lateness) {
-	h := row.all.Response
-	lo, _, hi := result.Spread(row.p99s)
-	l := &result.Latency{Unit: "ms", Rate: float64(rate), Samples: h.TotalCount(), P99Min: lo, P99Max: hi}
+// latencyOf sums up the passes of an open loop.
+func latencyOf(passes []*loadgen.Latency, rate float64) (*result.Latency, *result.Lateness) {
+	all := loadgen.NewLatency()
+	var p99s []float64
+	for _, pass := range passes {
+		all.Merge(pass)
+		p99s = append(p99s, quantile(pass.Response, 99))
+	}
+	h := all.Response
+	l := &result.Latency{Unit: "ms", Rate: rate, Samples: h.TotalCount(), Max: new(float64(h.Max()) / 1e6)}
+	l.P99Min, _, l.P99Max = result.Spread(p99s)
 	for _, q := range []struct {
 		percent float64
 		into    **float64
 	}{{50, &l.P50}, {99, &l.P99}, {99.9, &l.P999}} {
 		if float64(h.TotalCount())*(1-q.percent/100) >= samplesAbove {
-			*q.into = new(float64(h.ValueAtPercentile(q.percent)) / 1e6)
+			*q.into = new(quantile(h, q.percent))
 		}
 	}
-	l.Max = new(float64(h.Max()) / 1e6)
-	for _, b := range h.CumulativeDistribution() {
-		l.Curve = append(l.Curve, result.Point{Percentile: b.Quantile, Value: float64(b.ValueAt) / 1e6})
+	for _, percent := range curve {
+		l.Curve = append(l.Curve, result.Point{Percentile: percent, Value: quantile(h, percent)})
 	}
 	if text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil {
 		l.Histogram = string(text)
 	}
-	late := row.all.Late
-	return l, &result.Lateness{P99: float64(late.ValueAtPercentile(99)) / 1e6, Max: float64(late.Max()) / 1e6, Unit: "ms"}
+	return l, &result.Lateness{P99: quantile(all.Late, 99), Max: float64(all.Late.Max()) / 1e6, Unit: "ms"}
+}
+
+// curve are the percentiles of a plot: even steps on an axis of nines.
+var curve = []float64{0, 10, 25, 50, 65, 75, 82, 90, 93, 95, 97, 98, 99, 99.3, 99.5, 99.7, 99.8, 99.9, 99.95, 99.99, 100}
+
+// quantile returns a percentile of a histogram of nanoseconds, in ms.
+func quantile(h *hdrhistogram.Histogram, percent float64) float64 {
+	return float64(h.ValueAtPercentile(percent)) / 1e6
 }
 
 // sleep waits for d, or errs when ctx ends first.

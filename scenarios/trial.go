@@ -166,7 +166,7 @@ func (t Trial) header(cluster Cluster) history.Header {
 	return history.Header{
 		Version: 1, Name: t.Name, Seed: t.Seed, System: t.System.String(),
 		Contract: t.Contract.BrokerRole + "+" + t.Contract.FlushDiskType, Profile: profile,
-		Nodes: cluster.Nodes(), Masters: map[string]string{cluster.Group(): cluster.Master()},
+		Nodes: cluster.Nodes(), Masters: map[string]string{cluster.QueueGroup(): cluster.Master()},
 		Expect: history.Expect{MinAcks: t.Load.MinAcks},
 	}
 }

@@ -41,8 +41,8 @@ type Stamps interface {
 // Cluster is one broker group under test: real processes with their name server.
 type Cluster interface {
 	Driver() driver.System
-	// Group is the queue group, the broker name.
-	Group() string
+	// QueueGroup is the broker name, the first part of the names of its queues.
+	QueueGroup() string
 	// Nodes lists the brokers, the master of the start first.
 	Nodes() []string
 	// Serving lists the nodes that are up and can be read, the one that serves the group first.

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/nemesis"
+	"holdfast/reports"
+	"holdfast/reports/result"
+	"holdfast/scenarios"
+	"holdfast/scenarios/cluster"
+)
+
+// matrixFlags are the flags of matrix as given.
+type matrixFlags struct {
+	quick, dryRun, noPerformance bool
+	out, world, system, home     string
+	contracts, faults            []string
+	cuts, rate, faultRate, size  int
+	parallel                     int
+	seed                         uint64
+	failOn, output               string
+}
+
+func newMatrixCommand() *cobra.Command {
+	var f matrixFlags
+	cmd := &cobra.Command{
+		Use:   "matrix",
+		Short: "Measure throughput, latency and loss of every brokerRole x flushDiskType, under every fault.",
+		Long: `Measure throughput, latency and loss of every brokerRole x flushDiskType, under every fault.
+
+Performance cells run first, alone, on the real disk. Fault cells run real processes on a lossy disk inside
+namespaces of their own (no root needed), several side by side. Results go to --out: results.json, index.html,
+junit.xml and the history of every cut, which 'holdfast check' judges again from the file alone.`,
+		Example: `  holdfast matrix --quick
+  holdfast matrix --quick --contracts SYNC_MASTER+ASYNC_FLUSH --faults power-returns,power-promoted --cuts 10
+  holdfast matrix --system rocketmq:5.5.0 --contracts ASYNC_MASTER+ASYNC_FLUSH --faults power-returns --no-performance`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.quick, "quick", false, "3 cuts a cell and short passes: about 3 minutes on 2 cores (without: 60 cuts, about an hour)")
+	flags.StringVar(&f.out, "out", "", "directory of the results; one that was interrupted is resumed (default out/matrix-TIME)")
+	flags.StringVar(&f.system, "system", "reference", "system under test: reference[:PROFILE] or rocketmq:VERSION")
+	flags.StringVar(&f.home, "rocketmq-home", "", "directory of an unpacked Apache RocketMQ release, instead of jars by Maven")
+	flags.StringSliceVar(&f.contracts, "contracts", nil, "rows to measure, such as SYNC_MASTER/2+ASYNC_FLUSH (default all six)")
+	flags.StringSliceVar(&f.faults, "faults", nil, "columns to measure: kill-returns, power-returns, power-promoted, power-all, or none (default all four)")
+	flags.BoolVar(&f.noPerformance, "no-performance", false, "leave the performance cells out")
+	flags.IntVar(&f.cuts, "cuts", 0, "trials of each fault cell (default 3 with --quick, else 60)")
+	flags.IntVar(&f.rate, "rate", 0, "msg/s at which latency is measured (default half of the slowest row's saturation)")
+	flags.IntVar(&f.faultRate, "fault-rate", 0, "msg/s under which faults strike (default 2000, or 500 for rocketmq)")
+	flags.IntVar(&f.size, "size", 1024, "mean body size in bytes; sizes vary by a quarter around it")
+	flags.IntVar(&f.parallel, "parallel", 0, "fault cells side by side (default 4, or 1 for rocketmq)")
+	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes, arrival times and the phases of cuts")
+	flags.StringVar(&f.world, "world", "auto", "where fault cells run: auto, sandbox or loopback (kill only)")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print the cells and the time they will take, and stop")
+	flags.StringVar(&f.failOn, "fail-on", "", "exit 1 when a cell is 'violated', or has any 'loss'")
+	flags.StringVar(&f.output, "output", "human", "human or json (results.json on standard output)")
+	return cmd
+}
+
+// matrixPlan is what the flags come to.
+type matrixPlan struct {
+	matrix scenarios.Matrix
+	system cluster.System
+	flags  matrixFlags
+	out    string
+}
+
+// plan checks the flags and fills in the defaults. Its errors are wrong usage.
+func (f *matrixFlags) plan() (*matrixPlan, error) {
+	sys, err := cluster.ParseSystem(f.system)
+	if err != nil {
+		return nil, err
+	}
+	sys.Home = f.home
+	p := &matrixPlan{system: sys, flags: *f, out: f.out}
+	m := &p.matrix
+	m.System = result.System{Name: sys.Name, Version: sys.Version, Profile: sys.Profile}
+	m.Seed, m.Command = f.seed, f.command(sys)
+	if m.Contracts, err = scenarios.SelectContracts(f.contracts); err != nil {
+		return nil, exit(exitUsage, err)
+	}
+	if m.Faults, err = f.columns(); err != nil {
+		return nil, exit(exitUsage, err)
+	}
+	if err := f.validate(); err != nil {
+		return nil, exit(exitUsage, err)
+	}
+	m.Contracts = supported(sys, m.Contracts)
+	m.Cuts = orElse(f.cuts, map[bool]int{true: 3, false: 60}[f.quick])
+	apache := sys.Name == cluster.RocketMQ
+	m.Parallel = orElse(f.parallel, map[bool]int{true: 1, false: 4}[apache])
+	m.Fault = faultLoad(f, apache)
+	if !f.noPerformance {
+		m.Perf = performance(f, apache)
+	}
+	if p.out == "" {
+		p.out = filepath.Join("out", "matrix-"+time.Now().Format("20060102-150405"))
+	}
+	m.Out = p.out
+	return p, nil
+}
+
+func (f *matrixFlags) columns() ([]nemesis.Fault, error) {
+	if len(f.faults) == 1 && f.faults[0] == result.NoFault {
+		return nil, nil
+	}
+	return scenarios.SelectFaults(f.faults)
+}
+
+func (f *matrixFlags) validate() error {
+	for _, n := range []struct {
+		flag     string
+		got      int
+		from, to int
+	}{
+		{"--cuts", f.cuts, 0, 10_000}, {"--rate", f.rate, 0, 10_000_000}, {"--fault-rate", f.faultRate, 0, 1_000_000},
+		{"--size", f.size, 64, 1 << 20}, {"--parallel", f.parallel, 0, 64},
+	} {
+		if n.got < n.from || n.got > n.to {
+			return fmt.Errorf("%s %d is out of range; allowed: %d to %d", n.flag, n.got, n.from, n.to)
+		}
+	}
+	for _, w := range []struct{ flag, got, allowed string }{
+		{"--world", f.world, "auto sandbox loopback"}, {"--fail-on", f.failOn, "violated loss"}, {"--output", f.output, "human json"},
+	} {
+		if w.got != "" && !strings.Contains(" "+w.allowed+" ", " "+w.got+" ") {
+			return fmt.Errorf("%s %q is unknown; allowed: %s", w.flag, w.got, strings.ReplaceAll(w.allowed, " ", ", "))
+		}
+	}
+	if f.noPerformance && len(f.faults) == 1 && f.faults[0] == result.NoFault {
+		return errors.New("--no-performance with --faults none leaves nothing to measure")
+	}
+	return nil
+}
+
+// supported leaves out the rows that the system does not have.
+func supported(sys cluster.System, rows []result.Contract) []result.Contract {
+	var kept []result.Contract
+	for _, c := range rows {
+		if sys.Supports(c) == nil {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// command is the beginning of the command that repeats a cell of this matrix.
+func (f *matrixFlags) command(sys cluster.System) string {
+	words := []string{"bin/holdfast matrix"}
+	if f.quick {
+		words = append(words, "--quick")
+	}
+	words = append(words, "--system "+sys.String(), fmt.Sprintf("--seed %d", f.seed))
+	for _, n := range []struct {
+		flag  string
+		value int
+	}{{"--cuts", f.cuts}, {"--rate", f.rate}, {"--fault-rate", f.faultRate}} {
+		if n.value != 0 {
+			words = append(words, fmt.Sprintf("%s %d", n.flag, n.value))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func orElse(given, otherwise int) int {
+	if given != 0 {
+		return given
+	}
+	return otherwise
+}
+
+// faultLoad is the load under which faults strike: far below saturation, so that what is lost was not late.
+func faultLoad(f *matrixFlags, apache bool) scenarios.FaultLoad {
+	load := scenarios.FaultLoad{
+		Rate: orElse(f.faultRate, 2000), Size: f.size, Hold: 1500 * time.Millisecond, After: time.Second, MinAcks: 500,
+		Window: scenarios.WindowUnderLoad, Drain: 20 * time.Second, Timeout: 8 * time.Second, Clients: 2, InFlight: 256,
+	}
+	if apache {
+		load.Rate = orElse(f.faultRate, 500)
+		load.Hold, load.After, load.Drain = 4*time.Second, 2*time.Second, 60*time.Second
+	}
+	return load
+}
+
+func performance(f *matrixFlags, apache bool) *scenarios.Performance {
+	p := &scenarios.Performance{
+		Passes: 3, Clients: 16, InFlight: 64, Size: f.size, Rate: f.rate,
+		Warm: 400 * time.Millisecond, Measure: time.Second, LatencyOf: 1200 * time.Millisecond,
+	}
+	if !f.quick {
+		p.Warm, p.Measure, p.LatencyOf = 2*time.Second, 10*time.Second, 10*time.Second
+	}
+	if apache {
+		p.Warm = 15 * time.Second
+	}
+	return p
+}
+
+// watcher passes what a matrix reports on to the live report.
+type watcher struct{ *reports.Live }
+
+// livePlan turns the matrix's plan into the report's.
+func (p *matrixPlan) livePlan(r *result.Result) reports.Plan {
+	plan := reports.Plan{Header: *r, Dir: p.out, Expect: p.matrix.Expect(func(id string) bool { return r.Cell(id) != nil })}
+	for _, c := range p.matrix.Plan() {
+		plan.Cells = append(plan.Cells, reports.PlannedCell{
+			ID: c.ID, Contract: c.Contract, Fault: c.Fault.Kind, Target: string(c.Fault.Target), Recovery: string(c.Fault.Recovery),
+			Cuts: c.Cuts, Expect: c.Expect,
+		})
+	}
+	return plan
+}
+
+// save writes results.json, the page and the JUnit file.
+func (p *matrixPlan) save(r *result.Result) error {
+	return r.Write(filepath.Join(p.out, result.FileName))
+}
+
+// ended gives the exit code of a finished matrix. Source: contracts.md section 2.
+func (p *matrixPlan) ended(ctx context.Context, r *result.Result, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return exit(exitInterrupted, errors.New("interrupted: what is known is in "+p.out+"; the same --out resumes it"))
+	case err != nil:
+		return exit(exitBroken, err)
+	}
+	for _, c := range r.Cells {
+		if p.flags.failOn == "violated" && c.Verdict == result.Violated {
+			return exit(exitViolated, fmt.Errorf("--fail-on violated: %s", c.ID))
+		}
+		if p.flags.failOn == "loss" && (c.Verdict == result.Violated || result.Sum(c.Lost) > 0) {
+			return exit(exitViolated, fmt.Errorf("--fail-on loss: %s lost %d", c.ID, result.Sum(c.Lost)))
+		}
+	}
+	return nil
+}
+
+// isTerminal reports whether f is a terminal.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

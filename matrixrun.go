@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"holdfast/loadgen"
+	"holdfast/loadgen/driver/rocketmq"
+	"holdfast/loadgen/nullserver"
+	"holdfast/reports"
+	"holdfast/reports/result"
+	"holdfast/scenarios"
+	"holdfast/scenarios/cluster"
+	"holdfast/scenarios/cluster/host"
+	"holdfast/scenarios/cluster/sandbox"
+)
+
+// run does what the flags say. Outside of the sandbox it prepares the system, which may need a network, and enters.
+func (f *matrixFlags) run(cmd *cobra.Command) error {
+	p, err := f.plan()
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		return p.printPlan(cmd)
+	}
+	if err := p.system.Prepare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+		return err
+	}
+	note, err := p.chooseWorld()
+	if err != nil {
+		return err
+	}
+	if p.sandboxed() && !sandbox.Inside() {
+		code, err := sandbox.Enter()
+		if err != nil {
+			return exit(exitBroken, err)
+		}
+		if code != 0 {
+			return exit(code, nil)
+		}
+		return nil
+	}
+	r, err := p.claim(cmd)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		r.Notes = append(r.Notes, note)
+	}
+	ctx, stop := interruptible(cmd.Context())
+	defer stop()
+	return p.measure(ctx, cmd, r)
+}
+
+// interruptible returns a context that the first SIGINT or SIGTERM ends; a second one ends the process at once.
+func interruptible(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+			fmt.Fprintln(os.Stderr, "holdfast: interrupted; healing faults and ending processes (again: end at once)")
+			signal.Reset()
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); cancel() }
+}
+
+// chooseWorld sets the worlds and returns what the reader must know of a world that fell back.
+func (p *matrixPlan) chooseWorld() (note string, err error) {
+	m := &p.matrix
+	m.Speed = cluster.Loopback{System: p.system}
+	m.World = cluster.Sandbox{System: p.system}
+	if p.flags.world == "loopback" {
+		m.World = m.Speed
+		return "", nil
+	}
+	if sandbox.Inside() {
+		return "", nil
+	}
+	reason := sandbox.Probe()
+	switch {
+	case reason == nil:
+		return "", nil
+	case p.flags.world == "sandbox":
+		return "", exit(exitBroken, fmt.Errorf("--world sandbox: %w; see 'holdfast doctor'", reason))
+	}
+	m.World = m.Speed
+	return fmt.Sprintf("world loopback, for the sandbox is not possible here: %v; see 'holdfast doctor'", reason), nil
+}
+
+// sandboxed says whether the fault cells run in the sandbox.
+func (p *matrixPlan) sandboxed() bool { return p.matrix.World.Name() == "sandbox" }
+
+// claim takes the output directory: a new one, or an interrupted one of the same matrix, whose cells are kept.
+func (p *matrixPlan) claim(cmd *cobra.Command) (*result.Result, error) {
+	if err := os.MkdirAll(p.out, 0o755); err != nil {
+		return nil, exit(exitBroken, fmt.Errorf("--out: %w", err))
+	}
+	old, err := result.Read(p.out)
+	switch {
+	case err == nil && old.ConfigDigest != p.digest():
+		return nil, exit(exitUsage, fmt.Errorf("--out %s holds the results of another matrix (configDigest %s, this one has %s); choose another directory", p.out, old.ConfigDigest, p.digest()))
+	case err == nil && !old.Finished.IsZero():
+		return nil, exit(exitUsage, fmt.Errorf("--out %s holds finished results; choose another directory", p.out))
+	case err == nil:
+		dropUnfinished(old)
+		return old, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, exit(exitUsage, fmt.Errorf("--out: %w", err))
+	}
+	if used, _ := filepath.Glob(filepath.Join(p.out, "*")); len(used) > 0 {
+		return nil, exit(exitUsage, fmt.Errorf("--out %s is not empty (%s) and holds no results; choose another directory", p.out, filepath.Base(used[0])))
+	}
+	return p.newResult(cmd)
+}
+
+// dropUnfinished takes out the cells that an interrupt cut short, so that they are measured again.
+func dropUnfinished(r *result.Result) {
+	kept := r.Cells[:0]
+	for _, c := range r.Cells {
+		if c.IsPerformance() || len(c.Trials) > 0 && c.RPO != nil && c.RPO.Cuts == len(c.Trials) {
+			kept = append(kept, c)
+		}
+	}
+	r.Cells, r.Interrupted = kept, false
+	r.Derive()
+}
+
+func (p *matrixPlan) newResult(cmd *cobra.Command) (*result.Result, error) {
+	h, err := host.Measure(p.out)
+	if err != nil {
+		return nil, exit(exitBroken, err)
+	}
+	m := &p.matrix
+	return &result.Result{
+		Schema: result.Schema, Tool: result.Tool{Version: version, Commit: commit}, Started: time.Now().UTC().Truncate(time.Second), Seed: m.Seed,
+		World: m.World.Name(), System: m.System, Host: h, ConfigDigest: p.digest(), Verdict: result.Inconclusive,
+		Planned: len(m.Plan()), Command: m.Command, Settings: p.settings(),
+		Notes: []string{cluster.ShortenedNote},
+	}, nil
+}
+
+// settings are the figures that bear on results, in print order.
+func (p *matrixPlan) settings() []result.Setting {
+	m := &p.matrix
+	list := []result.Setting{
+		{Name: "cuts per fault cell", Value: fmt.Sprint(m.Cuts)},
+		{Name: "fault load", Value: fmt.Sprintf("%d msg/s, %d B, Poisson arrivals, %d x %d outstanding", m.Fault.Rate, m.Fault.Size, m.Fault.Clients, m.Fault.InFlight)},
+		{Name: "client timeout", Value: m.Fault.Timeout.String()},
+		{Name: "fault cells side by side", Value: fmt.Sprint(m.Parallel)},
+		{Name: "power loss", Value: "worst: nothing survives that no fsync covered; names as ext4"},
+		{Name: "cuts fall", Value: fmt.Sprintf("at ((i+u)/k) x %v after an fsync of the commit log; under SYNC_FLUSH between one fsync and the next", m.Fault.Window)},
+	}
+	if pf := m.Perf; pf != nil {
+		list = append(list, result.Setting{Name: "performance load", Value: fmt.Sprintf("%d x %d outstanding, %d B, %d passes", pf.Clients, pf.InFlight, pf.Size, pf.Passes)})
+	}
+	return list
+}
+
+// digest hashes everything that makes two runs of the matrix comparable.
+func (p *matrixPlan) digest() string {
+	m := &p.matrix
+	data, err := json.Marshal(struct {
+		System result.System
+		World  string
+		Cells  []scenarios.Planned
+		Seed   uint64
+		Fault  scenarios.FaultLoad
+		Perf   *scenarios.Performance
+	}{m.System, m.World.Name(), m.Plan(), m.Seed, m.Fault, m.Perf})
+	if err != nil {
+		panic(fmt.Sprintf("digest of a matrix: %v", err)) // plain data
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// measure runs the matrix and reports it.
+func (p *matrixPlan) measure(ctx context.Context, cmd *cobra.Command, r *result.Result) error {
+	human := p.flags.output == "human"
+	live := p.liveReport(cmd, human)
+	live.Start(p.livePlan(r))
+	if world, ok := p.matrix.World.(cluster.Sandbox); ok {
+		if err := world.SelfTest(ctx, p.out); err != nil {
+			return exit(exitBroken, fmt.Errorf("the lossy disk failed its self-test, so no power cut would prove anything: %w", err))
+		}
+	}
+	if p.matrix.Perf != nil {
+		ceiling, err := generatorCeiling(ctx, p.matrix.Perf)
+		if err != nil && ctx.Err() == nil {
+			return exit(exitBroken, fmt.Errorf("measure the generator: %w", err))
+		}
+		p.matrix.Perf.Ceiling = ceiling
+		r.Settings = append(r.Settings, result.Setting{Name: "generator's ceiling", Value: fmt.Sprintf("%.0f msg/s against a null server", ceiling)})
+	}
+	failed := p.matrix.Run(ctx, r, live, p.save)
+	if ctx.Err() == nil && failed == nil {
+		r.Finished = time.Now().UTC().Truncate(time.Second)
+	}
+	r.Interrupted = ctx.Err() != nil
+	r.Derive()
+	if err := errors.Join(p.save(r), reports.WriteFiles(p.out, r)); err != nil {
+		failed = errors.Join(failed, err)
+	}
+	if human {
+		live.Finish(r, p.out)
+	} else if err := json.NewEncoder(cmd.OutOrStdout()).Encode(r); err != nil {
+		failed = errors.Join(failed, err)
+	}
+	return p.ended(ctx, r, failed)
+}
+
+// liveReport draws on the terminal, or writes plain lines into a pipe; for machines it draws nothing.
+func (p *matrixPlan) liveReport(cmd *cobra.Command, human bool) *reports.Live {
+	opt := reports.Options{Terminal: isTerminal(os.Stdout), Color: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""}
+	if width, height, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		opt.Width, opt.Height = width, height
+	}
+	if !human {
+		opt.Terminal, opt.Color = false, false
+		return reports.NewLive(cmd.ErrOrStderr(), cmd.ErrOrStderr(), opt)
+	}
+	return reports.NewLive(cmd.OutOrStdout(), cmd.ErrOrStderr(), opt)
+}
+
+// generatorCeiling measures what the generator offers to a server that does nothing, in msg/s.
+func generatorCeiling(ctx context.Context, p *scenarios.Performance) (float64, error) {
+	c, err := nullserver.Measure(ctx, loadgen.Config{
+		Connections: p.Clients, Outstanding: p.InFlight, Body: loadgen.Around(p.Size), Seed: 1,
+	}, rocketmq.Config{}, ceilingFor)
+	return c.PerSecond, err
+}
+
+const ceilingFor = 700 * time.Millisecond
+
+// printPlan prints the cells and the time that they will take.
+func (p *matrixPlan) printPlan(cmd *cobra.Command) error {
+	out := cmd.OutOrStdout()
+	for _, c := range p.matrix.Plan() {
+		cuts := ""
+		if c.Cuts > 0 {
+			cuts = fmt.Sprintf("%d cuts, ", c.Cuts)
+		}
+		fmt.Fprintf(out, "%-48s %s%.0f s\n", c.ID, cuts, c.Expect.Seconds())
+	}
+	total := p.matrix.Expect(func(string) bool { return false })
+	fmt.Fprintf(out, "%d cells, about %v\n", len(p.matrix.Plan()), total.Round(time.Second))
+	return nil
+}
