@@ -40,8 +40,6 @@ type Options struct {
 	// Mounts gives the store directory of each broker by node name, where it is a mount: the group then neither makes
 	// nor opens it, and the caller writes what Seed says into the directory behind it before mounting. Default: directories below Dir.
 	Mounts map[string]string
-	// Starter starts the processes; default Local.
-	Starter Starter
 }
 
 // Group is one broker group with its name server. Its methods are called by one goroutine at a time.
@@ -67,9 +65,6 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 	}
 	if !opt.Host.IsValid() {
 		opt.Host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	if opt.Starter == nil {
-		opt.Starter = Local{}
 	}
 	dir, err := filepath.Abs(opt.Dir)
 	if err != nil {
@@ -168,7 +163,7 @@ func (g *Group) Settings() map[string]string {
 		}
 	}
 	if g.System.Name == RocketMQ {
-		all["java"] = fmt.Sprintf("%d -Xms%dm -Xmx%dm", g.System.java.major, heapInitialMiB, heapMaxMiB)
+		all["java"] = fmt.Sprintf("%d %s", g.System.java.major, strings.Join(brokerMachine, " "))
 	}
 	return all
 }

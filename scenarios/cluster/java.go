@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -50,31 +51,30 @@ func parseJavaVersion(out []byte) (int, error) {
 	}
 	major, err := strconv.Atoi(string(found[1]))
 	if err != nil || major < 8 {
-		return 0, fmt.Errorf("Java %s is too old for RocketMQ: 8 or later is needed", found[1])
+		return 0, fmt.Errorf("version %s is too old for RocketMQ: 8 or later is needed", found[1])
 	}
 	return major, nil
 }
 
-// heap limits of a node in MiB. Throughput does not grow with larger ones at the loads of this project, and two brokers
-// and a name server fit beside a generator.
-const (
-	heapInitialMiB = 256
-	heapMaxMiB     = 512
-	directMaxMiB   = 512
+// machine is how a virtual machine is sized.
+type machine []string
+
+var (
+	// brokerMachine has room for two brokers beside a generator; throughput does not grow with more at the loads of this project.
+	brokerMachine = machine{"-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"}
+	// nameServerMachine does next to nothing but start, beside two others: no optimizing compiler, a small heap.
+	nameServerMachine = machine{"-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 )
 
-// flags returns the options of the virtual machine for a node whose logs and home go to home and whose own files
-// (crash reports) to the same directory. Nothing is written outside it and the store.
-func (j java) flags(home, rocketmqHome string) []string {
-	flags := []string{
-		fmt.Sprintf("-Xms%dm", heapInitialMiB), fmt.Sprintf("-Xmx%dm", heapMaxMiB),
-		fmt.Sprintf("-XX:MaxDirectMemorySize=%dm", directMaxMiB),
+// flags returns the options of the virtual machine of a node whose logs, home and crash reports go to home. Nothing is
+// written outside it and the store.
+func (j java) flags(size machine, home, rocketmqHome string) []string {
+	flags := append(slices.Clone(size),
 		"-XX:-UsePerfData", // else each killed node leaves a file in the temporary directory
-		"-XX:ErrorFile=" + filepath.Join(home, "hs_err.log"),
-		"-Duser.home=" + home,
-		"-Djava.io.tmpdir=" + home,
-		"-Drocketmq.home.dir=" + rocketmqHome,
-	}
+		"-XX:ErrorFile="+filepath.Join(home, "hs_err.log"),
+		"-Duser.home="+home,
+		"-Djava.io.tmpdir="+home,
+		"-Drocketmq.home.dir="+rocketmqHome)
 	if j.major > 8 { // cleaning of mapped buffers by reflection; without it expired files stay mapped
 		flags = append(flags,
 			"--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",

@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"holdfast/broker/remoting"
+	"holdfast/nemesis/process"
 )
 
 // Role is what a node is in its group now.
@@ -35,24 +35,14 @@ type Node struct {
 	brokerID int
 	haPort   uint16
 	settings Settings
-	process  Process
+	process  process.Process
 }
 
 // Process returns the running process, or the last one that ran; nil before the first start. A nemesis signals it.
-func (n *Node) Process() Process { return n.process }
+func (n *Node) Process() process.Process { return n.process }
 
 // Running reports whether the node's process has been started and has not ended.
-func (n *Node) Running() bool {
-	if n.process == nil {
-		return false
-	}
-	select {
-	case <-n.process.Done():
-		return false
-	default:
-		return true
-	}
-}
+func (n *Node) Running() bool { return n.process != nil && process.Alive(n.process) }
 
 // ports lists what the node will listen on under sys.
 func (n *Node) ports(sys System) []uint16 {
@@ -102,25 +92,33 @@ func (n *Node) answers(ctx context.Context) error {
 	return err
 }
 
-// Kill ends the node's process by SIGKILL and waits until it has gone.
-func (n *Node) Kill(ctx context.Context) error { return n.end(ctx, syscall.SIGKILL) }
+// Kill ends the node's process by SIGKILL and waits until it has gone. A node that does not run is no error.
+func (n *Node) Kill(ctx context.Context) error {
+	if n.process == nil {
+		return nil
+	}
+	if _, err := process.Kill(ctx, n.process); err != nil {
+		return broken("kill %s: %w", n.Name, err)
+	}
+	return nil
+}
 
-// Stop asks the node's process to end and waits until it has gone. Apache RocketMQ takes some 12 s or more.
-func (n *Node) Stop(ctx context.Context) error { return n.end(ctx, syscall.SIGTERM) }
+// stopPatience is for how long a node may take to stop: Apache RocketMQ was seen to need 12 to 34 s.
+const stopPatience = 45 * time.Second
 
-func (n *Node) end(ctx context.Context, sig syscall.Signal) error {
+// Stop asks the node's process to end and waits until it has gone; a process that does not is an error, and killed.
+func (n *Node) Stop(ctx context.Context) error {
 	if !n.Running() {
 		return nil
 	}
-	if err := n.process.Signal(sig); err != nil && n.Running() {
-		return broken("%s: %s: %w", n.Name, sig, err)
+	graceful, err := process.Stop(ctx, n.process, stopPatience)
+	if err == nil && !graceful {
+		err = fmt.Errorf("it did not end within %v and was killed", stopPatience)
 	}
-	select {
-	case <-n.process.Done():
-		return nil
-	case <-ctx.Done():
-		return broken("%s: did not end by %s: %w", n.Name, sig, ctx.Err())
+	if err != nil {
+		return broken("stop %s: %w", n.Name, err)
 	}
+	return nil
 }
 
 // logTail returns the last lines of a node's log, indented, for an error.

@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/procfs"
@@ -31,7 +34,7 @@ func connected(pid int, port uint16) (bool, error) {
 }
 
 type socket struct {
-	state                 uint64
+	state                 uint8
 	localPort, remotePort uint16
 }
 
@@ -49,25 +52,41 @@ func sockets(pid int, match func(socket) bool) (bool, error) {
 	for _, target := range targets {
 		own[target] = strings.HasPrefix(target, "socket:")
 	}
-	net, err := procfs.NewFS(fmt.Sprintf("/proc/%d", pid))
-	if err != nil {
-		return false, err
-	}
-	four, err := net.NetTCP()
-	if err != nil {
-		return false, err
-	}
-	six, err := net.NetTCP6()
-	if err != nil {
-		six = nil // a kernel without IPv6
-	}
-	for _, line := range append(four, six...) {
-		s := socket{line.St, uint16(line.LocalPort), uint16(line.RemPort)}
-		if match(s) && own[fmt.Sprintf("socket:[%d]", line.Inode)] {
-			return true, nil
+	for _, table := range []string{"tcp", "tcp6"} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a kernel without IPv6
+		}
+		if err != nil {
+			return false, err
+		}
+		for line := range strings.Lines(string(text)) {
+			if s, inode, ok := parseSocket(line); ok && match(s) && own["socket:["+inode+"]"] {
+				return true, nil
+			}
 		}
 	}
 	return false, nil
+}
+
+// parseSocket reads a line of /proc/net/tcp or tcp6; the heading is none.
+// Source: Documentation/networking/proc_net_tcp.rst (Linux): "sl local_address rem_address st ... uid timeout inode".
+func parseSocket(line string) (s socket, inode string, ok bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 10 || fields[0] == "sl" {
+		return socket{}, "", false
+	}
+	port := func(address string) uint16 {
+		_, hex, _ := strings.Cut(address, ":")
+		v, err := strconv.ParseUint(hex, 16, 16)
+		ok = ok && err == nil
+		return uint16(v)
+	}
+	ok = true
+	s = socket{localPort: port(fields[1]), remotePort: port(fields[2])}
+	state, err := strconv.ParseUint(fields[3], 16, 8)
+	s.state = uint8(state)
+	return s, fields[9], ok && err == nil
 }
 
 // Usage is what a process was measured to need.

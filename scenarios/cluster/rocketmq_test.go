@@ -38,13 +38,12 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-
 func TestRocketMQStarts(t *testing.T) {
 	sys := apache(t, "5.5.0")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 	defer cancel()
 	contract := result.Contract{BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 2}
-	g, err := New(sys, contract, Options{Dir: t.TempDir(), Topics: []Topic{{"t", 4}}})
+	g, err := New(sys, contract, Options{Dir: "/tmp/apache/run", Topics: []Topic{{"t", 4}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,5 +53,9 @@ func TestRocketMQStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("ready after %v", time.Since(began))
+	t.Logf("usage: %+v", g.Usage())
+	if os.Getenv("HOLD") != "" {
+		time.Sleep(20 * time.Second)
+	}
 	t.Logf("usage: %+v", g.Usage())
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -89,6 +90,10 @@ func (g *Group) brokerSettings(n *Node) Settings {
 	}
 	if g.System.Name == RocketMQ {
 		s = append(s, rocketmqSettings(g.System)...)
+		if n.Role == Slave && g.System.Profile == "rocketmq-4.9" {
+			m := g.Master()
+			s = append(s, Setting{"haMasterAddress", netip.AddrPortFrom(m.Addr.Addr(), m.haPort).String()})
+		}
 	}
 	return s
 }
@@ -121,15 +126,19 @@ func withoutKey(lines []string, key string) []string {
 	return kept
 }
 
-// rocketmqSettings are those that only Apache RocketMQ has. haMasterAddress is left out on purpose: a slave of 5.5.0 that has
-// it never replicates; it learns the address from the name server.
+// rocketmqSettings are those that only Apache RocketMQ has. A slave of 5.5.0 gets no
+// haMasterAddress: with it, it never replicates.
 func rocketmqSettings(sys System) Settings {
 	s := Settings{
 		{"registerNameServerPeriod", "10000"}, // the smallest that a broker takes; default 30000
 		{"deleteWhen", "04"},
 	}
 	if sys.Profile == "rocketmq-5" {
-		s = append(s, Setting{"timerWheelEnable", "false"})
+		s = append(s,
+			Setting{"timerWheelEnable", "false"},
+			// The thread that flushes transaction metrics spins on a core from the start until this long (ms; default
+			// 10000) has passed for the first time. Seen in 5.5.0.
+			Setting{"transactionMetricFlushInterval", "1000"})
 	}
 	return s
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"holdfast/nemesis/process"
 )
 
 // How often a condition is asked for.
@@ -21,9 +23,8 @@ const (
 	brokerClass     = "org.apache.rocketmq.broker.BrokerStartup"
 )
 
-// Start starts name server, master and slave, in this order because a slave that registers before its master looks for it
-// again only 10 s later. It returns when the route is known, the topics are there and the slave has caught up. On an error
-// everything that was started is ended.
+// Start starts name server, master and slave. It returns when the route is known, the topics are there and the slave has
+// caught up. On an error everything that was started is ended.
 func (g *Group) Start(ctx context.Context) error {
 	err := g.start(ctx)
 	if err != nil {
@@ -41,9 +42,16 @@ func (g *Group) start(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, n := range g.nodes {
-		if err := g.StartNode(ctx, n.Name); err != nil {
-			return err
+	for _, batch := range g.startOrder() {
+		for _, n := range batch {
+			if err := g.launch(n); err != nil {
+				return err
+			}
+		}
+		for _, n := range batch {
+			if err := g.ready(ctx, n); err != nil {
+				return err
+			}
 		}
 	}
 	if err := g.AwaitMaster(ctx); err != nil {
@@ -52,24 +60,56 @@ func (g *Group) start(ctx context.Context) error {
 	return g.CaughtUp(ctx)
 }
 
+// startOrder returns the nodes to start side by side, batch after batch. RocketMQ 5 starts all at once: its slave, wherever its
+// master is, first tries to reach it 5 s later. In 4.9 and the reference each node finds what it looks for if that is there before it.
+func (g *Group) startOrder() [][]*Node {
+	if g.System.Name == RocketMQ && g.System.Profile == "rocketmq-5" {
+		return [][]*Node{g.nodes}
+	}
+	var batches [][]*Node
+	for i := range g.nodes {
+		batches = append(batches, g.nodes[i:i+1])
+	}
+	return batches
+}
+
 // StartNode starts one node that does not run, with its present configuration, and returns when its own process answers.
 func (g *Group) StartNode(ctx context.Context, name string) error {
 	n := g.Node(name)
-	if n.Running() {
-		return broken("%s runs already", name)
+	if err := g.launch(n); err != nil {
+		return err
 	}
-	if err := assertFree(name, g.opt.Host, n.ports(g.System)); err != nil {
+	return g.ready(ctx, n)
+}
+
+// ready returns when the node's own process answers. A slave is then told where its master is.
+func (g *Group) ready(ctx context.Context, n *Node) error {
+	if err := n.await(ctx, pollNode, "answering on "+n.Addr.String(), n.answers); err != nil {
+		return err
+	}
+	if m := g.Master(); n.Role == Slave && m.Running() && g.System.Name == RocketMQ {
+		return n.await(ctx, pollNode, "told of its master", func(ctx context.Context) error { return introduce(ctx, n, m) })
+	}
+	return nil
+}
+
+// launch starts the node's process and does not wait for it.
+func (g *Group) launch(n *Node) error {
+	if n.Running() {
+		return broken("%s runs already", n.Name)
+	}
+	if err := assertFree(n.Name, g.opt.Host, n.ports(g.System)); err != nil {
 		return broken("%w", err)
 	}
 	if err := g.writeFiles(n); err != nil {
-		return broken("%s: %w", name, err)
+		return broken("%s: %w", n.Name, err)
 	}
-	process, err := g.opt.Starter.Start(ctx, g.command(n))
+	started, err := process.Start(g.command(n))
 	if err != nil {
 		return broken("%w", err)
 	}
-	n.process = process
-	return n.await(ctx, pollNode, "answering on "+n.Addr.String(), n.answers)
+	n.process = started
+	return nil
 }
 
 // writeFiles writes what the node's program reads outside its store.
@@ -105,8 +145,8 @@ const logback = `<configuration>
 `
 
 // command returns how the node's program is started.
-func (g *Group) command(n *Node) Command {
-	c := Command{Name: n.Name, Dir: "/", Log: n.Log}
+func (g *Group) command(n *Node) process.Command {
+	c := process.Command{Name: n.Name, Dir: "/", Log: n.Log}
 	if g.System.Name == Reference {
 		program := g.System.Binary
 		if program == "" {
@@ -124,13 +164,12 @@ func (g *Group) command(n *Node) Command {
 		home = n.Home
 	}
 	c.Env = []string{"ROCKETMQ_HOME=" + home, "NAMESRV_ADDR=" + g.NameServer()}
-	c.Argv = append([]string{j.program}, j.flags(n.Home, home)...)
-	c.Argv = append(c.Argv, "-cp", filepath.Join(j.jars, "*"))
+	size, class := brokerMachine, brokerClass
 	if n.Role == NameServer {
-		c.Argv = append(c.Argv, nameServerClass, "-c", n.confPath())
-	} else {
-		c.Argv = append(c.Argv, brokerClass, "-c", n.confPath())
+		size, class = nameServerMachine, nameServerClass
 	}
+	c.Argv = append([]string{j.program}, j.flags(size, n.Home, home)...)
+	c.Argv = append(c.Argv, "-cp", filepath.Join(j.jars, "*"), class, "-c", n.confPath())
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -145,4 +146,15 @@ func slavesOf(ctx context.Context, addr string) (s haStatus, supported bool, err
 		return s, true, fmt.Errorf("HA status of %s: %w", addr, err)
 	}
 	return s, true, nil
+}
+
+// introduce tells a slave where its master is, as a name server does when the slave registers: a slave that registered first, or
+// whose registration was lost on a busy machine, would hear of it only 10 s later. 4.9 does not know the request.
+func introduce(ctx context.Context, slave, master *Node) error {
+	ha := netip.AddrPortFrom(master.Addr.Addr(), master.haPort)
+	_, err := ask(ctx, slave.Addr.String(), remoting.RequestExchangeBrokerHAInfo, "masterHaAddress", ha.String(), "masterAddress", master.Addr.String())
+	if r, refused := err.(*refusal); refused && r.code == remoting.ResponseRequestCodeNotSupported {
+		return nil
+	}
+	return err
 }
