@@ -1,0 +1,131 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+
+	"holdfast/broker/vfs"
+)
+
+// loadUnits is how many units a LoadJob reads.
+const loadUnits = 2048
+
+// scanMax is how many units one Lookup passes by that its filter refuses.
+// Source: DefaultMessageStore.getMessage, maxFilterMessageSize (RocketMQ 5.3.3).
+const scanMax = 16_000
+
+// Want is what a Lookup looks for.
+type Want struct {
+	Count int     // at most so many messages, at least 1
+	Bytes int     // at most so many bytes, but always one message
+	Limit int64   // physical offset: records must lie wholly below; the mark of the read level
+	Tags  []int64 // hashes of tags, one of which the message must have; empty: any. Hashes collide: consumers check again
+}
+
+// Found is what a Lookup found.
+type Found struct {
+	Count int      // messages
+	Bytes int      // their bytes
+	Next  int64    // the queue offset to look at next; above the one asked for when something was found or passed by
+	Load  *LoadJob // not nil: units must be read first; Run it, give it to Loaded, then look again. Nothing was found
+}
+
+// Lookup appends to dst the ranges of the messages of q from queue offset from on: whole records, one behind the other.
+// A record may come in several ranges, and several records in one. It never finds less than one message when one is
+// there, and does not allocate beyond dst where units are in memory.
+// q.Min() <= from; when from is below, it begins at q.Min().
+// Source: DefaultMessageStore.getMessage (RocketMQ 5.3.3).
+func (s *Store) Lookup(q *Queue, from int64, want Want, dst []Range) ([]Range, Found) {
+	found := Found{Next: max(from, q.min)}
+	mark := len(dst)
+	runFrom, runTo := int64(-1), int64(-1) // records that lie one behind the other
+	for passed := 0; found.Next < q.next && found.Count < want.Count && passed < scanMax; found.Next++ {
+		u, ok := q.unit(found.Next)
+		if !ok {
+			if found.Count == 0 && passed == 0 {
+				found.Load = q.load(s, found.Next)
+			}
+			break
+		}
+		if u.end() > want.Limit || found.Count > 0 && found.Bytes+int(u.size) > want.Bytes && !u.blank() {
+			break
+		}
+		if u.blank() || u.size <= 0 || u.phys < s.marks.Min || len(want.Tags) > 0 && !slices.Contains(want.Tags, u.tags) {
+			passed++
+			continue
+		}
+		if u.phys != runTo || u.phys%s.cfg.SegmentBytes == 0 || runFrom < s.hotMin != (u.phys < s.hotMin) {
+			if runFrom < runTo {
+				dst = s.appendRanges(dst, runFrom, runTo)
+			}
+			runFrom = u.phys
+		}
+		runTo = u.end()
+		found.Count, found.Bytes = found.Count+1, found.Bytes+int(u.size)
+	}
+	if runFrom < runTo {
+		dst = s.appendRanges(dst, runFrom, runTo)
+	}
+	if found.Count == 0 {
+		dst = dst[:mark]
+	}
+	return dst, found
+}
+
+// unit returns the unit at queue offset o, min <= o < next, and whether it is in memory.
+func (q *Queue) unit(o int64) (unit, bool) {
+	if o >= q.ringMin {
+		return *q.at(o), true
+	}
+	if w := q.window; w != nil && o >= w.from && o < w.from+int64(len(w.units)) {
+		return w.units[o-w.from], true
+	}
+	return unit{}, false
+}
+
+// LoadJob reads consume queue units that are no longer in memory.
+type LoadJob struct {
+	fsys      vfs.FS
+	fileBytes int64
+	queue     *Queue
+	dir       string
+	from, to  int64 // queue offsets
+	units     []unit
+	err       error
+}
+
+// load returns a job that reads the units from queue offset from on. Each reader has its own; the last one loaded stays
+// with the queue.
+func (q *Queue) load(s *Store, from int64) *LoadJob {
+	return &LoadJob{fsys: s.fsys, fileBytes: s.cfg.QueueFileBytes, queue: q, dir: q.dir(), from: from, to: min(q.ringMin, from+loadUnits)}
+}
+
+// Run reads. Whoever runs it holds no lock.
+func (j *LoadJob) Run() error {
+	base := j.from * unitBytes / j.fileBytes * j.fileBytes
+	name := queueName(j.dir, base)
+	f, err := j.fsys.Open(name)
+	if err != nil {
+		j.err = fmt.Errorf("load %s: %w", name, err)
+		return j.err
+	}
+	defer f.Close()
+	b := make([]byte, (min(j.to, (base+j.fileBytes)/unitBytes)-j.from)*unitBytes)
+	if n, err := f.ReadAt(b, j.from*unitBytes-base); n < len(b) {
+		j.err = fmt.Errorf("load %s: %w", name, err)
+		return j.err
+	}
+	j.units = make([]unit, len(b)/unitBytes)
+	for i := range j.units {
+		j.units[i] = readUnit(b[i*unitBytes:])
+	}
+	return nil
+}
+
+// Loaded gives the store what the job read. It returns the error of Run, after which looking again is useless.
+func (s *Store) Loaded(j *LoadJob) error {
+	if j.err == nil {
+		j.queue.window = j
+	}
+	return j.err
+}

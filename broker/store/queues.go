@@ -1,0 +1,272 @@
+package store
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"sort"
+	"strconv"
+
+	"holdfast/broker/message"
+	"holdfast/broker/vfs"
+)
+
+// queueReader reads the files of one consume queue.
+type queueReader struct {
+	fsys      vfs.FS
+	dir       string
+	fileBytes int64
+	bases     []int64 // byte offsets of the files' first units, sorted
+	file      vfs.File
+	fileBase  int64
+}
+
+// listQueues returns topic and queue id of every directory of a consume queue, sorted.
+func listQueues(fsys vfs.FS) ([]queueKey, error) {
+	topics, err := fsys.List(queueDir)
+	if err != nil {
+		return nil, err
+	}
+	var keys []queueKey
+	for _, topic := range topics {
+		ids, err := fsys.List(path.Join(queueDir, topic))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range ids {
+			if id, err := strconv.ParseInt(name, 10, 32); err == nil && id >= 0 {
+				keys = append(keys, queueKey{topic, int32(id)})
+			}
+		}
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		return keys[i].topic < keys[j].topic || keys[i].topic == keys[j].topic && keys[i].id < keys[j].id
+	})
+	return keys, nil
+}
+
+// newQueueReader lists the files of a queue; those that do not continue the first one are left out.
+func newQueueReader(fsys vfs.FS, key queueKey, fileBytes int64) (*queueReader, error) {
+	r := &queueReader{fsys: fsys, dir: queuePath(key.topic, key.id), fileBytes: fileBytes, fileBase: -1}
+	names, err := fsys.List(r.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if base, err := strconv.ParseInt(name, 10, 64); err == nil && len(name) == 20 && base%fileBytes == 0 && base >= 0 {
+			r.bases = append(r.bases, base)
+		}
+	}
+	slices.Sort(r.bases)
+	for i, base := range r.bases {
+		if base != r.bases[0]+int64(i)*fileBytes {
+			r.bases = r.bases[:i]
+			break
+		}
+	}
+	return r, nil
+}
+
+func (r *queueReader) close() {
+	if r.file != nil {
+		r.file.Close()
+	}
+}
+
+// first and limit return the queue offsets between which the files have room for units.
+func (r *queueReader) first() int64 {
+	if len(r.bases) == 0 {
+		return 0
+	}
+	return r.bases[0] / unitBytes
+}
+
+func (r *queueReader) limit() int64 {
+	return r.first() + int64(len(r.bases))*r.fileBytes/unitBytes
+}
+
+// read fills b with the units from queue offset o on, which lie in one file. What a file lacks reads as zero.
+func (r *queueReader) read(o int64, b []byte) error {
+	base := o * unitBytes / r.fileBytes * r.fileBytes
+	if r.fileBase != base {
+		f, err := r.fsys.Open(queueName(r.dir, base))
+		if err != nil {
+			return err
+		}
+		r.close()
+		r.file, r.fileBase = f, base
+	}
+	n, err := r.file.ReadAt(b, o*unitBytes-base)
+	if n < len(b) && err != io.EOF {
+		return fmt.Errorf("read %s: %w", queueName(r.dir, base), err)
+	}
+	clear(b[n:])
+	return nil
+}
+
+// unit returns the unit at queue offset o.
+func (r *queueReader) unit(o int64) (unit, error) {
+	var b [unitBytes]byte
+	err := r.read(o, b[:])
+	return readUnit(b[:]), err
+}
+
+// search returns the first queue offset in [from, to) whose unit is not one that holds accepts, or to. holds accepts those
+// before it and none behind.
+func (r *queueReader) search(from, to int64, holds func(int64, unit) bool) (int64, error) {
+	for from < to {
+		mid := from + (to-from)/2
+		u, err := r.unit(mid)
+		if err != nil {
+			return 0, err
+		}
+		if holds(mid, u) {
+			from = mid + 1
+		} else {
+			to = mid
+		}
+	}
+	return from, nil
+}
+
+// openQueues takes over the units that the checkpoint says are on disk. Where they are not there, or trusted is false, it
+// removes every unit, and returns false: the queues are built anew from the whole log.
+func (s *Store) openQueues(trusted bool, r *Recovery) (bool, error) {
+	keys, err := listQueues(s.fsys)
+	if err != nil {
+		return false, err
+	}
+	if trusted {
+		for _, key := range keys {
+			if err := s.openQueue(key); err != nil {
+				return false, err
+			}
+		}
+		if s.units == s.saved.units && s.known == s.saved.queues {
+			return true, nil
+		}
+	}
+	r.Rebuilt = len(keys) > 0 || trusted && s.saved.queues > 0
+	for _, q := range s.list {
+		if q.file != nil {
+			q.file.f.Close()
+		}
+	}
+	s.byKey, s.list, s.units, s.known, s.aux.unsynced = map[queueKey]*Queue{}, nil, 0, 0, nil
+	for _, key := range keys {
+		if err := s.removeUnits(key); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// openQueue takes over the units of one queue whose records lie below the indexed mark of the checkpoint. What follows
+// them is zeroed: it was not synced, or is of records that will be cut.
+func (s *Store) openQueue(key queueKey) error {
+	r, err := newQueueReader(s.fsys, key, s.cfg.QueueFileBytes)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	first, err := r.search(r.first(), r.limit(), func(_ int64, u unit) bool {
+		return u.blank() || u.size > 0 && u.phys < s.marks.Min
+	})
+	if err != nil {
+		return err
+	}
+	// Behind the last unit on disk anything may stand, also bytes that look like a unit below the mark: the record decides.
+	c := &scanner{segs: s.segs, segBytes: s.cfg.SegmentBytes}
+	holds := func(o int64, u unit) bool {
+		return u.blank() || u.end() <= s.saved.indexed && c.holds(key, o, u)
+	}
+	next, err := r.search(first, r.limit(), holds)
+	for err == nil && next > first {
+		var u unit
+		if u, err = r.unit(next - 1); err == nil && !u.blank() && holds(next-1, u) {
+			break
+		}
+		next--
+	}
+	if err != nil {
+		return err
+	}
+	q, err := s.Queue(key.topic, key.id)
+	if err != nil {
+		return nil // no topic of ours, its directory stays alone
+	}
+	if next == first {
+		return s.trimQueue(q, r, 0)
+	}
+	q.min, q.next, q.saved, q.ringMin, q.known = first, next, next, next, true
+	s.units, s.known = s.units+next, s.known+1
+	return s.trimQueue(q, r, next)
+}
+
+// holds says whether u, the unit at queue offset o of a queue, is that of a record of the log.
+func (c *scanner) holds(key queueKey, o int64, u unit) bool {
+	g := c.segment(u.phys)
+	if g == nil || u.size < blankBytes || u.end() > g.base+c.segBytes {
+		return false
+	}
+	b := make([]byte, u.size)
+	if n, _ := g.file.ReadAt(b, u.phys-g.base); n < len(b) {
+		return false
+	}
+	_, err := message.DecodeInto(&c.record, b, false)
+	return err == nil && c.record.PhysOffset == u.phys && c.record.QueueOffset == o && c.record.QueueID == key.id && string(c.record.Topic) == key.topic
+}
+
+// trimQueue zeroes what the files of q hold from queue offset next on.
+func (s *Store) trimQueue(q *Queue, r *queueReader, next int64) error {
+	if s.saved.clean || len(r.bases) == 0 {
+		return nil
+	}
+	keep := next * unitBytes
+	for i := len(r.bases) - 1; i >= 0 && r.bases[i] >= keep; i-- {
+		if err := s.fsys.Remove(queueName(r.dir, r.bases[i])); err != nil {
+			return err
+		}
+		s.noteDir(r.dir)
+	}
+	base := keep / r.fileBytes * r.fileBytes
+	if base == keep || base < r.bases[0] {
+		return nil
+	}
+	f, err := s.fsys.Open(queueName(r.dir, base))
+	if err != nil {
+		return err
+	}
+	q.file = &queueFile{base: base, f: f}
+	s.aux.unsyncedFile(q.file)
+	if err := f.Truncate(keep - base); err != nil {
+		return err
+	}
+	return f.Truncate(r.fileBytes)
+}
+
+// removeUnits removes every file of a queue.
+func (s *Store) removeUnits(key queueKey) error {
+	dir := queuePath(key.topic, key.id)
+	names, err := s.fsys.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if base, err := strconv.ParseInt(name, 10, 64); err != nil || len(name) != 20 || base < 0 {
+			continue
+		}
+		if err := s.fsys.Remove(path.Join(dir, name)); err != nil {
+			return err
+		}
+		s.noteDir(dir)
+	}
+	return nil
+}
+
+func (s *Store) noteDir(dir string) {
+	if !slices.Contains(s.aux.dirs, dir) {
+		s.aux.dirs = append(s.aux.dirs, dir)
+	}
+}
