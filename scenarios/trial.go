@@ -80,26 +80,31 @@ func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out
 	if err != nil {
 		return out, fmt.Errorf("history: %w", err)
 	}
-	defer func() { err = errors.Join(err, rec.Close()) }()
-	journal, err := newJournal(rec)
+	err = errors.Join(t.record(ctx, cluster, rec, &out, progress), rec.Close())
 	if err != nil {
-		return out, err
-	}
-	out.Summary, err = t.underLoad(ctx, cluster, rec, journal, progress)
-	out.Figures, out.Effect, out.SinceSync = cluster.Figures(), journal.effect, journal.sinceSync
-	if err != nil {
-		return out, err
-	}
-	progress("reading every replica to its end, twice")
-	if err := drain(ctx, cluster, rec, t.Load.Drain); err != nil {
 		return out, err
 	}
 	progress("checking")
-	if out.History, err = rec.History(); err != nil {
+	if out.History, err = history.Open(t.Dir); err != nil { // from the file, as anybody else would
 		return out, fmt.Errorf("read the history back: %w", err)
 	}
 	out.Verdict = checker.Check(out.History)
 	return out, nil
+}
+
+// record runs the load with its fault and reads what is left; everything goes into rec.
+func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorder, out *Outcome, progress func(string)) error {
+	journal, err := newJournal(rec)
+	if err != nil {
+		return err
+	}
+	out.Summary, err = t.underLoad(ctx, cluster, rec, journal, progress)
+	out.Figures, out.Effect, out.SinceSync = cluster.Figures(), journal.effect, journal.sinceSync
+	if err != nil {
+		return err
+	}
+	progress("reading every replica to its end, twice")
+	return drain(ctx, cluster, rec, t.Load.Drain)
 }
 
 // underLoad runs the load with the fault in the middle of it.
