@@ -199,21 +199,30 @@ func (v *view) control() (sentence string, failed bool) {
 		}
 		return "No control was run (ASYNC_MASTER with ASYNC_FLUSH, power loss of the master, it returns): nothing shows that a loss would have been seen.", false
 	}
-	var good, bad []string
+	var good, silent, unproven []string
 	for _, c := range controls {
 		f := faultColumn{c.Column(), c.Fault, c.Target, c.Recovery}
-		if lost := result.Sum(c.Lost); lost > 0 && c.RPO != nil && c.RPO.LossyCuts > 0 {
+		switch {
+		case failedControl(c):
+			silent = append(silent, contractTitle(c.Contract)+" "+f.clause())
+		case c.RPO == nil:
+			unproven = append(unproven, contractTitle(c.Contract)+" "+f.clause()+": "+reasons(c))
+		default:
 			good = append(good, contractTitle(c.Contract)+" "+lossPhrase(f, c))
-		} else {
-			bad = append(bad, contractTitle(c.Contract)+" "+f.clause())
 		}
 	}
-	if len(bad) > 0 {
+	switch {
+	case len(silent) > 0:
 		return fmt.Sprintf("THE CONTROL FAILED: nothing was lost by %s, although something must be. The faults did not bite: do not believe any %q in these tables.",
-			list(bad), result.Kept), true
+			list(silent), result.Kept), true
+	case len(unproven) > 0:
+		return fmt.Sprintf("The control is inconclusive, so nothing shows that a loss would have been seen (%s).", list(unproven)), false
 	}
 	return "The control lost messages, as it must: " + list(good) + ".", false
 }
+
+// failedControl says whether a cell that must lose something had its faults' effect and lost nothing.
+func failedControl(c *result.Cell) bool { return c.Control && c.RPO != nil && c.RPO.LossyCuts == 0 }
 
 // everyRow is the answer when the row of the common advice was not run: what each row lost.
 func (v *view) everyRow() []string {

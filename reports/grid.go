@@ -114,7 +114,7 @@ func (g *grid) block(columns []int, paint palette) string {
 	for _, r := range g.Rows {
 		var entries table.Row
 		for _, i := range columns {
-			entries = append(entries, paint.lines(r[i]))
+			entries = append(entries, paint.tone(r[i].Tone, r[i].Text))
 		}
 		t.AppendRow(entries)
 	}
@@ -201,20 +201,14 @@ func (p palette) paint(code, s string) string {
 
 func (p palette) strong(s string) string { return p.paint("1", s) }
 
-// dim paints each line by itself, so that a line feed is never inside an escape sequence.
-func (p palette) dim(s string) string {
+// dim paints text that matters less.
+func (p palette) dim(s string) string { return p.tone(muted, s) }
+
+// tone paints each line by itself, so that a line feed is never inside an escape sequence.
+func (p palette) tone(t tone, s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
-		lines[i] = p.paint("2", lines[i])
-	}
-	return strings.Join(lines, "\n")
-}
-
-// lines colours an entry line by line.
-func (p palette) lines(e entry) string {
-	lines := strings.Split(e.Text, "\n")
-	for i := range lines {
-		lines[i] = p.paint(colours[e.Tone], lines[i])
+		lines[i] = p.paint(colours[t], lines[i])
 	}
 	return strings.Join(lines, "\n")
 }

@@ -133,7 +133,7 @@ func sampleFault(contract result.Contract, f faultColumn, lost []int64, control 
 		c.Findings = []result.Finding{{Anomaly: "lost-suffix", Queue: "a/T/0", Ops: []uint64{17, 21}, Explain: "acknowledged at 2,100 ms with SEND_OK at queue offset 911, absent from the complete read of a-0 that ends at 640", Trial: 1}}
 	}
 	for i, n := range lost {
-		c.Trials = append(c.Trials, result.Trial{Seed: uint64(70 + i), Verdict: c.Verdict, Acked: map[string]int64{"SEND_OK": 11_383}, Lost: map[string]int64{"SEND_OK": n}, RTOMS: 1200, SinceSyncMS: 120 * float64(i)})
+		c.Trials = append(c.Trials, result.Trial{Seed: uint64(70 + i), Verdict: c.Verdict, Acked: map[string]int64{"SEND_OK": 11_383}, Lost: map[string]int64{"SEND_OK": n}, WindowMS: float64(n) / 4.2, RTOMS: 1200, SinceSyncMS: 30 + 120*float64(i), Effect: map[string]int64{"processes": 1}})
 	}
 	c.Timeline = sampleTimeline(lost[0], ops)
 	c.Series = &result.Series{BucketMS: 100}

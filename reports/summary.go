@@ -44,19 +44,22 @@ func orUnknown(s string) string {
 	return s
 }
 
-// grids lists all tables of a result in reading order.
-func (v *view) grids() []*grid {
+// faultTables lists the tables of all faults; the note stands below the first.
+func (v *view) faultTables(inline bool) []*grid {
 	var grids []*grid
-	if g := v.performance(); g != nil {
-		grids = append(grids, g)
-	}
 	for i, f := range v.faults {
-		g := v.faultTable(f)
+		g := v.faultTable(f, inline)
 		if i == 0 {
 			g.Note = faultNote
 		}
 		grids = append(grids, g)
 	}
+	return grids
+}
+
+// claimTables lists the tables of all claims.
+func (v *view) claimTables() []*grid {
+	var grids []*grid
 	for _, claim := range v.claimNames() {
 		if g := v.claims(claim); g != nil {
 			grids = append(grids, g)
@@ -94,12 +97,17 @@ func Text(r *result.Result, dir string, width int, color bool) string {
 // detail is what follows the matrix at a glance.
 func (v *view) detail(dir string, width int, paint palette) string {
 	var b strings.Builder
-	for _, g := range v.grids() {
+	if g := v.performance(); g != nil {
+		b.WriteString("\n" + g.text(width, paint))
+	}
+	for _, g := range append(v.faultTables(false), v.claimTables()...) {
 		b.WriteString("\n" + g.text(width, paint))
 	}
 	a := v.answer()
 	b.WriteString("\n" + paint.strong("Answer") + "\n")
-	b.WriteString(incomplete(v.r, width, paint))
+	if text := incompleteText(v.r); text != "" {
+		b.WriteString(paint.tone(doubtful, wrap(text, width, "")))
+	}
 	for _, s := range a.Sentences {
 		b.WriteString(wrap(s, width, ""))
 	}
@@ -107,11 +115,11 @@ func (v *view) detail(dir string, width int, paint palette) string {
 		b.WriteString(wrap(a.Trap, width, ""))
 	}
 	if a.Control != "" {
-		text := wrap(a.Control, width, "")
+		alarm := plain
 		if a.Failed {
-			text = paint.lines(entry{strings.TrimSuffix(text, "\n"), bad}) + "\n"
+			alarm = bad
 		}
-		b.WriteString(text)
+		b.WriteString(paint.tone(alarm, wrap(a.Control, width, "")))
 	}
 	if len(a.Open) > 0 {
 		b.WriteString("\n" + paint.strong("Look at") + "\n")
@@ -124,14 +132,13 @@ func (v *view) detail(dir string, width int, paint palette) string {
 	return b.String()
 }
 
-// incomplete says what is missing from an interrupted or unfinished matrix.
-func incomplete(r *result.Result, width int, paint palette) string {
+// incompleteText says what is missing from an interrupted or unfinished matrix, "" when nothing is.
+func incompleteText(r *result.Result) string {
 	switch {
 	case len(r.Cells) == 0:
-		return "Nothing was measured.\n"
+		return "Nothing was measured."
 	case r.Interrupted || len(r.Cells) < r.Planned:
-		text := wrap(fmt.Sprintf("Partial: %d of %s measured; what follows speaks of these alone.", len(r.Cells), plural(max(r.Planned, len(r.Cells)), "cell")), width, "")
-		return paint.lines(entry{strings.TrimSuffix(text, "\n"), doubtful}) + "\n"
+		return fmt.Sprintf("Partial: %d of %s measured; what follows speaks of these alone.", len(r.Cells), plural(max(r.Planned, len(r.Cells)), "cell"))
 	}
 	return ""
 }

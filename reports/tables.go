@@ -197,8 +197,9 @@ func (v *view) speeds(row result.Contract) []entry {
 const faultNote = "acked, lost: of SEND_OK; other statuses on lines of their own. Lost window: from the first lost acknowledgement to the fault, the longest. " +
 	"Bound: at 95% confidence at most this share of such trials loses anything. RTO: from the fault to the first SEND_OK, the longest."
 
-// faultTable is the table of one fault.
-func (v *view) faultTable(f faultColumn) *grid {
+// faultTable is the table of one fault. inline puts the other statuses beside their figures instead of below the contract: for
+// media that do not keep lines of different columns level.
+func (v *view) faultTable(f faultColumn, inline bool) *grid {
 	g := &grid{Title: v.faultTableTitle(f), Stub: 2, Columns: append(stub(),
 		column{Head: "acked", Right: true}, column{Head: "lost", Right: true}, column{Head: "lost\nwindow", Right: true},
 		column{Head: "lossy " + trial(f.fault) + "s\n(95% bound)"}, column{Head: "lineariz-\nable"},
@@ -210,7 +211,7 @@ func (v *view) faultTable(f faultColumn) *grid {
 			g.row(append(stubEntries(row), none, none, none, none, none, none, v.unfinished(place{row, f.name}, nil))...)
 			continue
 		}
-		g.row(faultEntries(c)...)
+		g.row(faultEntries(c, inline)...)
 	}
 	return g
 }
@@ -227,14 +228,21 @@ func (v *view) faultTableTitle(f faultColumn) string {
 
 // faultEntries is one row of a fault's table. SEND_OK (or the only status) stands on the line of the contract; every other status
 // has a line of its own below it.
-func faultEntries(c *result.Cell) []entry {
+func faultEntries(c *result.Cell, inline bool) []entry {
 	entries := stubEntries(c.Contract)
 	first, others := leading(c.Acked)
 	acked, lost := figure(c.Acked, first), figure(c.Lost, first)
 	for _, status := range others {
-		entries[1].Text += "\n" + status
-		acked += "\n" + figure(c.Acked, status)
-		lost += "\n" + figure(c.Lost, status)
+		if !inline {
+			entries[1].Text += "\n" + status
+			acked += "\n" + figure(c.Acked, status)
+			lost += "\n" + figure(c.Lost, status)
+			continue
+		}
+		acked += "\n" + figure(c.Acked, status) + " " + status
+		if c.Lost[status] > 0 {
+			lost += "\n" + figure(c.Lost, status) + " " + status
+		}
 	}
 	lostTone := plain
 	if result.Sum(c.Lost) > 0 {

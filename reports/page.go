@@ -1,0 +1,193 @@
+package reports
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+
+	"holdfast/reports/result"
+)
+
+var (
+	//go:embed page.gohtml
+	pageSource string
+	//go:embed page.css
+	pageStyle string
+
+	pageTemplate = template.Must(template.New("page").Parse(pageSource))
+)
+
+// page is what the template draws.
+type page struct {
+	Title        string
+	Style        template.CSS
+	Header       []string
+	Incomplete   string
+	Answer       answer
+	Overview     *htmlGrid
+	Claims       []*htmlGrid
+	Performance  *htmlGrid
+	SpeedFigures []figureSVG
+	Faults       []*htmlGrid
+	Cells        []cellSection
+	Rows         []rowConf
+	Run          []result.Setting
+}
+
+// rowConf is the configuration of one row.
+type rowConf struct {
+	Role, Flush   string
+	Master, Slave []string
+	Repeat        string
+}
+
+// htmlGrid is a grid as HTML wants it: the two columns of the stub are one.
+type htmlGrid struct {
+	Label, Caption, Note string
+	Heads                []htmlHead
+	Rows                 []htmlRow
+}
+
+type htmlHead struct {
+	Lines []string
+	Right bool
+}
+
+type htmlRow struct {
+	Name, Sub string
+	Cells     []htmlCell
+}
+
+type htmlCell struct {
+	Lines []string
+	Class string
+	Link  string // id of the section that tells more
+}
+
+// Page returns index.html for r: one file that needs no network and no script. Plots, tables and texts are computed from r alone.
+func Page(r *result.Result) ([]byte, error) {
+	v := newView(r, nil)
+	p := page{
+		Title:      fmt.Sprintf("What %s keeps when machines fail", r.System),
+		Style:      template.CSS(pageStyle), // a constant of this package
+		Header:     header(r),
+		Incomplete: incompleteText(r),
+		Answer:     v.answer(),
+		Run:        runFacts(r),
+	}
+	if len(v.rows) > 0 {
+		p.Overview = v.html(v.overview(nil), "The matrix at a glance")
+		v.link(p.Overview)
+	}
+	for _, g := range v.claimTables() {
+		p.Claims = append(p.Claims, v.html(g, g.Title))
+	}
+	if g := v.performance(); g != nil {
+		p.Performance = v.html(g, g.Title)
+	}
+	for _, g := range v.faultTables(true) {
+		p.Faults = append(p.Faults, v.html(g, g.Title))
+	}
+	for _, row := range v.rows {
+		if conf := row.BrokerConf(); len(conf) > 0 {
+			stub := stubEntries(row)
+			p.Rows = append(p.Rows, rowConf{stub[0].Text, stub[1].Text, conf, row.SlaveConf(), v.repeat(row)})
+		}
+	}
+	if err := v.figures(&p); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return nil, fmt.Errorf("page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// figures draws all plots of the page.
+func (v *view) figures(p *page) error {
+	throughput, err := v.throughputPlot()
+	if err != nil {
+		return err
+	}
+	if throughput != "" {
+		p.SpeedFigures = append(p.SpeedFigures, figureSVG{throughput, "Throughput at saturation. Filled bars: ASYNC_FLUSH; outlines: SYNC_FLUSH.", false})
+	}
+	latency, err := v.latencyPlot()
+	if err != nil {
+		return err
+	}
+	if latency != "" {
+		p.SpeedFigures = append(p.SpeedFigures, figureSVG{latency, "Latency from the intended start, by percentile. Solid: ASYNC_FLUSH; dashed: SYNC_FLUSH.", false})
+	}
+	for i := range v.r.Cells {
+		c := &v.r.Cells[i]
+		if c.IsPerformance() {
+			continue
+		}
+		section, err := newCellSection(c)
+		if err != nil {
+			return err
+		}
+		p.Cells = append(p.Cells, section)
+	}
+	return nil
+}
+
+// html turns a grid with the two columns of the stub into what the template draws.
+func (v *view) html(g *grid, label string) *htmlGrid {
+	h := &htmlGrid{Label: label, Caption: label, Note: g.Note, Heads: []htmlHead{{Lines: []string{"contract"}}}}
+	for _, c := range g.Columns[g.Stub:] {
+		h.Heads = append(h.Heads, htmlHead{strings.Split(c.Head, "\n"), c.Right})
+	}
+	for _, r := range g.Rows {
+		row := htmlRow{Name: r[0].Text, Sub: r[1].Text}
+		for i, e := range r[g.Stub:] {
+			class := string(e.Tone)
+			if g.Columns[g.Stub+i].Right {
+				class = strings.TrimSpace("num " + class)
+			}
+			row.Cells = append(row.Cells, htmlCell{Lines: strings.Split(e.Text, "\n"), Class: class})
+		}
+		h.Rows = append(h.Rows, row)
+	}
+	return h
+}
+
+// link lets the faults of the overview lead to their sections.
+func (v *view) link(h *htmlGrid) {
+	first := len(h.Heads) - 1 - len(v.faults)
+	for i, row := range v.rows {
+		for j, f := range v.faults {
+			if c := v.cell(row, f.name); c != nil {
+				h.Rows[i].Cells[first+j].Link = c.ID
+			}
+		}
+	}
+}
+
+// runFacts lists what a reader needs to judge or repeat the run.
+func runFacts(r *result.Result) []result.Setting {
+	facts := []result.Setting{
+		{Name: "tool", Value: "holdfast " + toolVersion(r.Tool)}, {Name: "system", Value: r.System.String()},
+		{Name: "started", Value: r.Started.UTC().Format(time.RFC3339)},
+	}
+	add := func(name, value string) {
+		if value != "" {
+			facts = append(facts, result.Setting{Name: name, Value: value})
+		}
+	}
+	if !r.Finished.IsZero() {
+		add("took", lasting(r.Finished.Sub(r.Started)))
+	}
+	add("host", r.Host.Name)
+	add("seed", fmt.Sprint(r.Seed))
+	add("world", r.World)
+	add("verdict", string(r.Verdict))
+	add("configuration", r.ConfigDigest)
+	add("repeat all", r.Command)
+	return append(facts, r.Settings...)
+}

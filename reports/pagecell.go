@@ -1,0 +1,157 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+
+	"holdfast/reports/result"
+)
+
+// cellSection is what the page tells of one fault cell.
+type cellSection struct {
+	ID, Contract, Title string
+	Verdict             string
+	Tone                tone
+	Open                bool // shown unfolded: violated and inconclusive cells
+	Reasons             []string
+	Figures             []figureSVG
+	Facts               []result.Setting
+	Trials              *htmlGrid
+	Findings            []string
+	Repeat              string
+}
+
+func newCellSection(c *result.Cell) (cellSection, error) {
+	s := cellSection{
+		ID: c.ID, Contract: c.Contract.String(), Title: cellTitle(c), Verdict: string(c.Verdict), Tone: toneOf(c.Verdict),
+		Open: c.Verdict == result.Violated, Reasons: c.Reasons, Facts: cellFacts(c), Trials: trialGrid(c), Repeat: c.Repeat,
+	}
+	for _, f := range c.Findings {
+		s.Findings = append(s.Findings, findingText(f))
+	}
+	operations, series, err := timelinePlots(c)
+	if operations != "" {
+		caption := fmt.Sprintf("A sample of %s operations", count(c.Timeline.Of))
+		if c.Timeline.Trial > 0 {
+			caption += fmt.Sprintf(" of trial %d", c.Timeline.Trial)
+		}
+		s.Figures = append(s.Figures, figureSVG{operations, caption + ": when each was to start, how long it took, what became of it.", true})
+	}
+	if series != "" {
+		s.Figures = append(s.Figures, figureSVG{series, "Acknowledgements of the same trial over time.", false})
+	}
+	return s, err
+}
+
+func findingText(f result.Finding) string {
+	text := f.Anomaly
+	if f.Queue != "" {
+		text += " in " + f.Queue
+	}
+	if f.Trial > 0 {
+		text += fmt.Sprintf(", trial %d", f.Trial)
+	}
+	return text + ": " + f.Explain
+}
+
+// cellFacts lists the figures of a cell that its table has no room for.
+func cellFacts(c *result.Cell) []result.Setting {
+	var facts []result.Setting
+	add := func(name, value string) {
+		if value != "" {
+			facts = append(facts, result.Setting{Name: name, Value: value})
+		}
+	}
+	add("acknowledged", counts(c.Acked))
+	add("lost", counts(c.Lost))
+	add("other sends", numbers([]named{{"unknown", c.Unknown}, {"failed", c.Failed}}))
+	add("order", numbers([]named{{"duplicates", c.Duplicates}, {"reordered", c.Reordered}, {"phantoms", c.Phantoms}}))
+	if r := c.RPO; r != nil {
+		rpo := fmt.Sprintf("median %s, at most %s messages a trial", count(int64(r.Median)), count(r.Max))
+		if r.Predicted > 0 {
+			rpo += fmt.Sprintf("; predicted %s", count(int64(r.Predicted)))
+		}
+		add("lost a trial", rpo)
+	}
+	if c.LossWindow != nil && c.LossWindow.MS > 0 {
+		add("lost window", "at most "+span(c.LossWindow.MS))
+	}
+	if c.RTO != nil {
+		rto := "at most " + span(c.RTO.MS) + " to the first SEND_OK"
+		if c.RTO.DeliveryMS > 0 {
+			rto += ", " + span(c.RTO.DeliveryMS) + " to the first delivery"
+		}
+		add("recovery", rto)
+	}
+	add("linearizable", c.Linearizable)
+	add("fault's effect", counts(c.FaultEffect))
+	var causes []string
+	for _, cause := range c.Causes {
+		causes = append(causes, fmt.Sprintf("%s: %s", cause.Cause, count(cause.Count)))
+	}
+	add("where they died", strings.Join(causes, "; "))
+	add("anomalies", counts(c.Anomalies))
+	add("history", c.History)
+	return facts
+}
+
+// counts writes counts by name, SEND_OK first: "SEND_OK 34,150, FLUSH_SLAVE_TIMEOUT 12".
+func counts(m map[string]int64) string {
+	if len(m) == 0 {
+		return ""
+	}
+	first, others := leading(m)
+	var parts []string
+	for _, name := range append([]string{first}, others...) {
+		parts = append(parts, name+" "+count(m[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// named is a figure that may not have been measured.
+type named struct {
+	name  string
+	value *int64
+}
+
+// numbers writes those that were measured: "190 unknown, 0 failed".
+func numbers(all []named) string {
+	var parts []string
+	for _, n := range all {
+		if n.value != nil {
+			parts = append(parts, count(*n.value)+" "+n.name)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// trialGrid lists the trials of a cell; nil without any.
+func trialGrid(c *result.Cell) *htmlGrid {
+	if len(c.Trials) == 0 {
+		return nil
+	}
+	h := &htmlGrid{Label: "Trials of " + c.ID, Caption: "Trials", Heads: []htmlHead{{Lines: []string{"trial"}}}}
+	for _, head := range []string{"acked", "lost", "window", "since the last fsync", "RTO", "effect"} {
+		h.Heads = append(h.Heads, htmlHead{Lines: []string{head}, Right: true})
+	}
+	h.Heads = append(h.Heads, htmlHead{Lines: []string{"verdict"}})
+	figure := func(ms float64) string {
+		if ms <= 0 {
+			return "-"
+		}
+		return span(ms)
+	}
+	for i, t := range c.Trials {
+		row := htmlRow{Name: fmt.Sprint(i + 1), Sub: fmt.Sprintf("seed %d", t.Seed)}
+		for _, text := range []string{count(result.Sum(t.Acked)), count(result.Sum(t.Lost)), figure(t.WindowMS), figure(t.SinceSyncMS), figure(t.RTOMS), counts(t.Effect)} {
+			row.Cells = append(row.Cells, htmlCell{Lines: []string{text}, Class: "num"})
+		}
+		verdict := string(t.Verdict)
+		if len(t.Reasons) > 0 {
+			verdict += ": " + strings.Join(t.Reasons, "; ")
+		}
+		row.Cells = append(row.Cells, htmlCell{Lines: []string{verdict}, Class: string(toneOf(t.Verdict))})
+		h.Rows = append(h.Rows, row)
+	}
+	return h
+}
