@@ -1,0 +1,128 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"holdfast/broker/durability"
+	"holdfast/broker/replica"
+)
+
+// Config sets up a Node. DefaultConfig fills in RocketMQ's defaults; Validate names what is wrong.
+type Config struct {
+	ClusterName string         // brokerClusterName
+	BrokerName  string         // brokerName: masters and slaves of one group share it
+	BrokerID    int64          // brokerId: 0 is the master
+	Addr        netip.AddrPort // where clients reach the broker, as the name server tells them
+	HAAddr      netip.AddrPort // where slaves reach it; the zero value when it serves none
+	NameServers []string       // addresses; registered at each
+
+	Choice durability.Choice // what makes up the contract
+	HA     replica.Config    // of classic HA; its Role and Guard follow from Choice
+
+	SlaveReadEnable  bool  // slaveReadEnable: a slave answers pulls
+	AutoCreateTopic  bool  // autoCreateTopicEnable
+	AutoCreateGroup  bool  // autoCreateSubscriptionGroup
+	DefaultQueues    int32 // defaultTopicQueueNums: queues of the template topic TBW102, [1, 1024]
+	MaxMessageBytes  int   // maxMessageSize, body bytes
+	MaxPullBytes     int   // maxTransferBytesOnMessageInMemory
+	MaxPullMessages  int32 // maxTransferCountOnMessageInMemory
+	ResetToZeroBelow bool  // 4.9.3 and before: an offset beyond the end of a queue that begins at 0 is reset to 0
+
+	RegisterInterval time.Duration // registerNameServerPeriod
+	SyncInterval     time.Duration // slave: period of topic and offset synchronisation with the master
+	SyncFirst        time.Duration // slave: when the first one happens
+	OffsetsInterval  time.Duration // flushConsumerOffsetInterval
+	ChannelExpired   time.Duration // channelExpiredTimeout: a client without heartbeat is forgotten
+	LockLife         time.Duration // rocketmq.broker.rebalance.lockMaxLiveTime
+	CallTimeout      time.Duration // of requests to name servers and to the master
+
+	Limits Limits
+}
+
+// Limits bound every queue and buffer of a Node; what would go beyond is refused with SYSTEM_BUSY.
+type Limits struct {
+	Waiters    int // puts not yet answered
+	Polls      int // parked pulls
+	Topics     int
+	Groups     int
+	Queues     int32 // of one topic
+	GroupSize  int   // clients of one group
+	PullBytes  int   // of one answer
+	OffsetKeys int   // topic@group pairs with offsets
+}
+
+// DefaultLimits are generous for a test cluster and small against memory.
+func DefaultLimits() Limits {
+	return Limits{Waiters: 1 << 20, Polls: 1 << 17, Topics: 10_000, Groups: 10_000, Queues: 1024, GroupSize: 10_000, PullBytes: 8 << 20, OffsetKeys: 100_000}
+}
+
+// DefaultConfig returns RocketMQ's defaults under the semantics of a profile.
+func DefaultConfig(p durability.Profile) Config {
+	c := Config{
+		ClusterName: "DefaultCluster", BrokerName: "broker-a",
+		Choice:          durability.DefaultChoice(p),
+		AutoCreateTopic: true, AutoCreateGroup: true, DefaultQueues: 8,
+		MaxMessageBytes: 4 << 20, MaxPullBytes: 256 << 10, MaxPullMessages: 32,
+		RegisterInterval: 30 * time.Second, OffsetsInterval: 5 * time.Second, ChannelExpired: 120 * time.Second,
+		LockLife: 60 * time.Second, CallTimeout: 3 * time.Second,
+		SyncInterval: 60 * time.Second, SyncFirst: 60 * time.Second,
+		Limits: DefaultLimits(),
+	}
+	if p == durability.RocketMQ4 {
+		c.SyncInterval, c.SyncFirst = 10*time.Second, 3*time.Second
+	}
+	return c
+}
+
+// ErrConfig says that a Config contradicts itself.
+var ErrConfig = errors.New("broker: configuration")
+
+// Validate returns ErrConfig with the name of the first bad field and what is allowed.
+func (c *Config) Validate() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrConfig, fmt.Sprintf(format, args...))
+	}
+	k := &c.Choice
+	switch {
+	case k.Profile != durability.RocketMQ4 && k.Profile != durability.RocketMQ5 && k.Profile != durability.Holdfast:
+		return bad("holdfastProfile=%s; allowed: rocketmq-4.9, rocketmq-5, holdfast", k.Profile)
+	case k.Role != durability.AsyncMaster && k.Role != durability.SyncMaster && k.Role != durability.Slave:
+		return bad("brokerRole=%s; allowed: ASYNC_MASTER, SYNC_MASTER, SLAVE", k.Role)
+	case k.FlushType != durability.AsyncFlush && k.FlushType != durability.SyncFlush:
+		return bad("flushDiskType=%s; allowed: ASYNC_FLUSH, SYNC_FLUSH", k.FlushType)
+	case k.Role == durability.Slave && c.BrokerID <= 0:
+		return bad("brokerId=%d; a SLAVE needs one above 0", c.BrokerID)
+	case k.Role != durability.Slave && c.BrokerID != 0:
+		return bad("brokerId=%d; a master has 0", c.BrokerID)
+	case k.InSync < 1 || k.InSync > 32:
+		return bad("inSyncReplicas=%d; allowed: 1 to 32", k.InSync)
+	case c.BrokerName == "" || c.ClusterName == "":
+		return bad("brokerName and brokerClusterName must not be empty")
+	case c.DefaultQueues < 1 || c.DefaultQueues > c.Limits.Queues:
+		return bad("defaultTopicQueueNums=%d; allowed: 1 to %d", c.DefaultQueues, c.Limits.Queues)
+	case c.MaxMessageBytes < 1 || c.MaxMessageBytes > 15<<20:
+		return bad("maxMessageSize=%d; allowed: 1 to %d", c.MaxMessageBytes, 15<<20)
+	case k.Profile == durability.Holdfast && (k.Role == durability.Slave || k.Role == durability.SyncMaster):
+		return bad("holdfastProfile=holdfast with brokerRole=%s; two nodes without a controller cannot be both available and safe: use ASYNC_MASTER, or a rocketmq profile", k.Role)
+	}
+	return nil
+}
+
+// haConfig returns the replication settings that follow from c.
+func (c *Config) haConfig() replica.Config {
+	ha := c.HA
+	ha.Role = replica.RoleMaster
+	if c.Choice.Role == durability.Slave {
+		ha.Role = replica.RoleSlave
+	}
+	switch c.Choice.Profile {
+	case durability.RocketMQ4:
+		ha.Guard = replica.GuardLater
+	case durability.Holdfast:
+		ha.Guard = replica.GuardAll
+	}
+	return ha
+}

@@ -1,0 +1,229 @@
+package broker
+
+import (
+	"bytes"
+	"net/netip"
+
+	"holdfast/broker/message"
+	"holdfast/broker/remoting"
+)
+
+// Request is one frame of a burst with all that can be decoded without knowing the node's state.
+type Request struct {
+	Frame remoting.Frame
+	Send  Send                 // of the three send codes
+	Pull  *remoting.PullHeader // of the two pull codes
+	Fault string               // why the header or the body is refused; empty when it is well formed
+	Code  int32                // response code that goes with Fault
+}
+
+// Send is a send request with its records encoded: only the offsets, the store time and a queue that the broker chooses are
+// still to be patched.
+type Send struct {
+	Topic             []byte
+	ProducerGroup     []byte
+	DefaultTopic      []byte
+	DefaultQueues     int32
+	QueueID           int32 // below 0: the broker chooses
+	ReconsumeTimes    int32
+	MaxReconsumeTimes int32 // remoting.NoLimit when absent
+	SysFlag           int32
+	UnitMode          bool
+	Batch             bool
+	NoWait            bool   // WAIT=false: acknowledged from the page cache
+	Delayed           bool   // has a DELAY level above 0
+	Count             int32  // records
+	Records           []byte // encoded, back to back
+}
+
+// Intake decodes what one connection sends. It belongs to the goroutine that reads the connection, and works without any
+// lock: frames, headers, records and checksums are done here, so that Step has only to copy. All that it returns is valid
+// until the next Reset.
+type Intake struct {
+	cfg      *Config
+	host     message.Host // of the client
+	hostV6   bool
+	store    message.Host // of this broker
+	storeV6  bool
+	requests []Request
+	pulls    []remoting.PullHeader
+	scratch  []byte
+	records  []byte
+}
+
+func newIntake(n *Node, addr string) *Intake {
+	in := &Intake{cfg: &n.cfg, store: n.storeHost, storeV6: n.storeHostV6}
+	if a, err := netip.ParseAddrPort(addr); err == nil {
+		in.host, in.hostV6 = message.HostOf(a)
+	}
+	return in
+}
+
+// Reset forgets the last burst and keeps the memory, unless a huge burst made it huge.
+func (in *Intake) Reset() {
+	const keepBytes = 4 << 20
+	clear(in.requests)
+	in.requests, in.pulls, in.scratch, in.records = in.requests[:0], in.pulls[:0], in.scratch[:0], in.records[:0]
+	if cap(in.records) > keepBytes {
+		in.records = nil
+	}
+	if cap(in.scratch) > keepBytes {
+		in.scratch = nil
+	}
+}
+
+// Decode takes all whole frames from b and returns the requests among them with the bytes that they took. The answers of
+// the peer to this node's own requests are among them, with Frame.IsResponse. An error means that the stream is lost.
+func (in *Intake) Decode(b []byte) (requests []Request, n int, err error) {
+	for {
+		frame, size, err := remoting.Decode(b[n:])
+		if err != nil || size == 0 {
+			return in.requests, n, err
+		}
+		n += size
+		in.requests = append(in.requests, Request{Frame: frame})
+		r := &in.requests[len(in.requests)-1]
+		if frame.IsResponse() {
+			continue
+		}
+		switch frame.Code {
+		case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage:
+			in.send(r)
+		case remoting.RequestPullMessage, remoting.RequestLitePullMessage:
+			in.pull(r)
+		}
+	}
+}
+
+func (in *Intake) pull(r *Request) {
+	var h remoting.PullHeader
+	var err error
+	if in.scratch, err = remoting.ParsePull(r.Frame.Ext, &h, in.scratch); err != nil {
+		r.Fault, r.Code = err.Error(), remoting.ResponseSystemError
+		return
+	}
+	in.pulls = append(in.pulls, h)
+	r.Pull = &in.pulls[len(in.pulls)-1]
+}
+
+func (in *Intake) send(r *Request) {
+	var h remoting.SendHeader
+	var err error
+	if in.scratch, err = remoting.ParseSend(r.Frame.Code, r.Frame.Ext, &h, in.scratch); err != nil {
+		r.Fault, r.Code = err.Error(), remoting.ResponseSystemError
+		return
+	}
+	r.Send = Send{
+		Topic: h.Topic, ProducerGroup: h.ProducerGroup, DefaultTopic: h.DefaultTopic, DefaultQueues: h.DefaultTopicQueueNums,
+		QueueID: h.QueueID, ReconsumeTimes: h.ReconsumeTimes, MaxReconsumeTimes: h.MaxReconsumeTimes,
+		SysFlag: h.SysFlag, UnitMode: h.UnitMode, Batch: h.Batch,
+	}
+	if r.Code, r.Fault = in.check(&h, r.Frame.Body); r.Fault != "" {
+		return
+	}
+	start := len(in.records)
+	record := message.Record{
+		QueueID: h.QueueID, Flag: h.Flag, SysFlag: h.SysFlag, BornTimestamp: h.BornTimestamp,
+		BornHost: in.host, StoreHost: in.store, ReconsumeTimes: h.ReconsumeTimes, Topic: h.Topic,
+	}
+	if in.hostV6 {
+		record.SysFlag |= message.SysBornHostV6
+	}
+	if in.storeV6 {
+		record.SysFlag |= message.SysStoreHostV6
+	}
+	if h.Batch {
+		if !in.batch(r, &record) {
+			return
+		}
+	} else {
+		record.Body, record.Properties = r.Frame.Body, h.Properties
+		r.Send.one(h.Properties)
+		in.records = message.Append(in.records, &record)
+	}
+	r.Send.Records = in.records[start:len(in.records):len(in.records)]
+}
+
+// one looks at the properties of one record.
+func (s *Send) one(properties []byte) {
+	s.Count++
+	for len(properties) > 0 {
+		var name, value []byte
+		name, value, properties = message.NextProperty(properties)
+		switch string(name) {
+		case message.PropertyWait:
+			s.NoWait = string(value) == "false"
+		case message.PropertyDelay:
+			s.Delayed = len(value) > 0 && string(value) != "0"
+		}
+	}
+}
+
+// batch encodes the messages of a client batch as ordinary records.
+func (in *Intake) batch(r *Request, record *message.Record) bool {
+	for body := r.Frame.Body; len(body) > 0; {
+		m, n, err := message.DecodeBatch(body)
+		if err != nil {
+			r.Code, r.Fault = remoting.ResponseMessageIllegal, err.Error()
+			return false
+		}
+		body = body[n:]
+		record.Flag, record.Body, record.Properties = m.Flag, m.Body, m.Properties
+		r.Send.one(m.Properties)
+		in.records = message.Append(in.records, record)
+	}
+	return true
+}
+
+// check refuses what needs no knowledge of the node. Source: AbstractSendMessageProcessor.msgCheck, TopicValidator,
+// HookUtils.checkBeforePutMessage (RocketMQ 5.3.3).
+func (in *Intake) check(h *remoting.SendHeader, body []byte) (code int32, fault string) {
+	illegal, topic := remoting.ResponseMessageIllegal, remoting.ResponseInvalidParameter
+	if in.cfg.isRocketMQ4() {
+		topic = remoting.ResponseSystemError
+	}
+	switch {
+	case !validTopic(h.Topic):
+		return topic, "The specified topic[" + string(h.Topic) + "] contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"
+	case len(h.Topic) > message.TopicBytesV1 && !(bytes.HasPrefix(h.Topic, retryPrefix) && len(h.Topic) <= 255):
+		return illegal, "the message topic is longer than 127 bytes"
+	case forbiddenTopic(h.Topic):
+		return remoting.ResponseNoPermission, "Sending message to topic[" + string(h.Topic) + "] is forbidden."
+	case len(h.Properties) > message.PropertiesMax:
+		return illegal, "the message properties are longer than 32767 bytes"
+	case len(body) == 0:
+		return illegal, "the message has no body"
+	case len(body) > in.cfg.MaxMessageBytes:
+		return illegal, "the message body is longer than maxMessageSize"
+	case h.Batch && bytes.HasPrefix(h.Topic, retryPrefix):
+		return illegal, "a batch may not go to a retry topic"
+	}
+	return 0, ""
+}
+
+var (
+	retryPrefix = []byte("%RETRY%")
+	dlqPrefix   = []byte("%DLQ%")
+)
+
+// validTopic reports whether name matches ^[%|a-zA-Z0-9_-]+$.
+func validTopic(name []byte) bool {
+	for _, c := range name {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-', c == '%', c == '|':
+		default:
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
+// forbiddenTopic reports whether clients may not send to name. Source: TopicValidator.NOT_ALLOWED_SEND_TOPIC_SET (5.3.3).
+func forbiddenTopic(name []byte) bool {
+	switch string(name) {
+	case "SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC",
+		"SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT":
+		return true
+	}
+	return false
+}

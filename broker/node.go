@@ -1,0 +1,351 @@
+// Package broker holds the broker as a pure state machine: routing, puts, pulls, long polls, offsets, groups and roles.
+// A Node decides in Step, from one event and its own memory; sockets, goroutines, clocks, disks and locks are the matter of
+// a driver (package server, or a simulator). What an acknowledgement waits for is decided in package durability.
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"holdfast/broker/durability"
+	"holdfast/broker/message"
+	"holdfast/broker/remoting"
+	"holdfast/broker/replica"
+	"holdfast/broker/store"
+	"holdfast/broker/vfs"
+)
+
+// Files of a node beside those of its store, with the names and contents that RocketMQ gives them.
+const (
+	topicsFile  = "config/topics.json"
+	groupsFile  = "config/subscriptionGroup.json"
+	offsetsFile = "config/consumerOffset.json"
+)
+
+type nodeRole uint8
+
+const (
+	roleMaster nodeRole = iota
+	roleSlave
+)
+
+// Node is a broker. It belongs to one caller at a time; AppendReply and Intake are the exceptions.
+type Node struct {
+	cfg         Config
+	contract    durability.Contract
+	store       *store.Store
+	replica     replica.Replicator
+	rng         *rand.Rand
+	role        nodeRole
+	storeHost   message.Host
+	storeHostV6 bool
+
+	now      Instant
+	marks    durability.Marks
+	passes   durability.Passes
+	waiters  waiters
+	arrivals arrivals
+	topics   topicTable
+	groups   groupTable
+	offsets  offsetTable
+	locks    lockTable
+	polls    pollTable
+	conns    map[ConnID]string // addresses of the clients
+	calls    callTable
+	saves    saveTable
+	peer     master
+	stats    stats
+	repOut   replica.Out
+	pushes   int32 // opaque of the last request to a client
+
+	writing, syncing, auxing bool
+	writtenUpto              durability.Offset // of the job that is running
+	writtenGen, syncedGen    int32
+	auxGen                   int32
+	syncedUpto               durability.Offset
+	full                     bool          // the last write found no space
+	retryWrite               time.Duration // when to try again
+	readMark                 durability.Offset
+	moved                    durability.Offset // written mark that the replicator has been told
+	next                     schedule
+	stopping                 bool
+	halted                   error
+}
+
+// stats are counters since the start.
+type stats struct {
+	boot         int64 // Unix ms
+	puts, bytes  uint64
+	gets         uint64
+	syncs        uint64
+	syncTime     time.Duration
+	syncBegun    time.Duration
+	syncsSkipped uint64
+}
+
+// schedule is what a node does by the clock; 0 is never.
+type schedule struct {
+	register, sync, offsets, housekeeping time.Duration
+}
+
+// housekeepingInterval is the time between two looks at clients and locks that may have expired.
+const housekeepingInterval = 5 * time.Second
+
+// New returns the node of cfg over a store that is open. fsys is the store's; the tables in its config directory are read.
+// rng chooses queues for sends that name none.
+func New(cfg Config, st *store.Store, fsys vfs.FS, rng *rand.Rand) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, contract: cfg.Choice.Contract(), store: st, rng: rng,
+		topics: topicTable{byName: map[string]*topic{}}, groups: groupTable{byName: map[string]*group{}},
+		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{},
+	}
+	n.storeHost, n.storeHostV6 = message.HostOf(cfg.Addr)
+	if cfg.Choice.Role == durability.Slave {
+		n.role = roleSlave
+	}
+	if err := n.replicator(); err != nil {
+		return nil, err
+	}
+	if err := n.load(fsys); err != nil {
+		return nil, err
+	}
+	n.refreshMarks()
+	n.readMark, n.moved = n.marks.At(n.contract.Read), n.marks.Written
+	return n, nil
+}
+
+func (n *Node) replicator() error {
+	if n.role == roleMaster && !n.cfg.HAAddr.IsValid() {
+		n.replica = replica.None{}
+		return nil
+	}
+	primary, err := replica.NewPrimary(n.cfg.haConfig())
+	n.replica = primary
+	return err
+}
+
+// load reads the tables of earlier runs, and makes a topic of every queue that the store has and topics.json has not: a
+// power cut may take the small file and leave the log.
+func (n *Node) load(fsys vfs.FS) error {
+	for _, c := range presetTopics(&n.cfg) {
+		n.topics.put(c)
+	}
+	var topics remoting.TopicTable
+	var groups remoting.SubscriptionGroupTable
+	var offsets remoting.ConsumerOffsetTable
+	err := errors.Join(
+		loadFile(fsys, topicsFile, remoting.ParseTopicTable, &topics),
+		loadFile(fsys, groupsFile, remoting.ParseSubscriptionGroupTable, &groups),
+		loadFile(fsys, offsetsFile, remoting.ParseConsumerOffsetTable, &offsets),
+	)
+	if err != nil {
+		return err
+	}
+	for _, c := range topics.Topics {
+		n.topics.put(c)
+	}
+	n.topics.version = topics.DataVersion
+	for _, g := range groups.Groups {
+		n.groups.put(g)
+	}
+	n.groups.version = groups.DataVersion
+	n.offsets.merge(&offsets, &n.cfg.Limits)
+	n.offsets.dirty, n.offsets.version = false, offsets.DataVersion
+	for _, q := range n.store.Queues() {
+		n.adopt(q)
+	}
+	return nil
+}
+
+// adopt makes sure that the topic of a stored queue has it.
+func (n *Node) adopt(sq *store.Queue) {
+	t := n.topics.byName[sq.Topic()]
+	if t == nil {
+		t = n.topics.put(remoting.TopicConfig{Name: sq.Topic(), Perm: remoting.PermRead | remoting.PermWrite})
+	}
+	if id := sq.ID(); id >= int32(len(t.queues)) && id < n.cfg.Limits.Queues {
+		c := t.conf
+		c.ReadQueues, c.WriteQueues = max(c.ReadQueues, id+1), max(c.WriteQueues, id+1)
+		n.topics.put(c)
+	}
+}
+
+// Intake returns the decoder of one connection's bytes. addr is the client's, as ip:port.
+func (n *Node) Intake(addr string) *Intake { return newIntake(n, addr) }
+
+// Contract returns what the node promises.
+func (n *Node) Contract() durability.Contract { return n.contract }
+
+// Step takes one event and puts what follows from it into out, which is emptied first. It never blocks and never fails;
+// it allocates nothing for a put.
+func (n *Node) Step(now Instant, ev *Event, out *Output) {
+	out.reset()
+	n.now = now
+	if n.halted != nil {
+		out.Halt = n.halted
+		return
+	}
+	n.take(ev, out)
+	n.epilogue(ev, out)
+	if n.halted != nil {
+		*out = Output{Halt: n.halted, Notes: out.Notes}
+	}
+}
+
+func (n *Node) take(ev *Event, out *Output) {
+	switch ev.Kind {
+	case KindReceived:
+		for i := range ev.Requests {
+			n.request(ev.Conn, &ev.Requests[i], out)
+		}
+	case KindOpened:
+		n.conns[ev.Conn] = ev.Addr
+	case KindClosed:
+		n.closed(ev.Conn, out)
+	case KindWritten:
+		n.written(ev.Err, out)
+	case KindSynced:
+		n.synced(ev.Err)
+	case KindAuxDone:
+		n.auxDone(ev.Err, out)
+	case KindLoaded:
+		n.loaded(ev.Load, out)
+	case KindSaved:
+		n.saved(ev.Name, ev.Err, out)
+	case KindAnswered:
+		n.answered(ev, out)
+	case KindReplica:
+		n.replicaEvent(&ev.Replica, out)
+	case KindStop:
+		n.stop(out)
+	}
+}
+
+// request serves one request of a client.
+func (n *Node) request(c ConnID, r *Request, out *Output) {
+	f := &r.Frame
+	if n.stopping {
+		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the broker is shutting down", out)
+		return
+	}
+	switch f.Code {
+	case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage:
+		n.send(c, r, out)
+	case remoting.RequestPullMessage, remoting.RequestLitePullMessage:
+		n.pull(c, r, out)
+	case remoting.RequestHeartBeat:
+		n.heartbeat(c, f, out)
+	case remoting.RequestUnregisterClient:
+		n.unregister(c, f, out)
+	case remoting.RequestGetConsumerListByGroup:
+		n.consumerList(c, f, out)
+	case remoting.RequestGetConsumerConnectionList:
+		n.connections(c, f, out)
+	case remoting.RequestQueryConsumerOffset:
+		n.queryOffset(c, f, out)
+	case remoting.RequestUpdateConsumerOffset:
+		n.updateOffset(c, f, out)
+	case remoting.RequestGetMaxOffset, remoting.RequestGetMinOffset, remoting.RequestSearchOffsetByTimestamp:
+		n.queueOffset(c, f, out)
+	case remoting.RequestLockBatchMQ, remoting.RequestUnlockBatchMQ:
+		n.lockBatch(c, f, out)
+	case remoting.RequestConsumerSendMsgBack:
+		n.sendBack(c, f, out)
+	case remoting.RequestUpdateAndCreateTopic:
+		n.createTopic(c, f, out)
+	case remoting.RequestDeleteTopicInBroker:
+		n.deleteTopic(c, f, out)
+	default:
+		n.admin(c, f, out)
+	}
+}
+
+// closed forgets a client's connection; what it sent stays stored, its replies go nowhere.
+func (n *Node) closed(c ConnID, out *Output) {
+	delete(n.conns, c)
+	n.polls.drop(c)
+	n.leave(func(_ *group, e *client) bool { return e.conn == c }, out)
+}
+
+// epilogue ends every Step: policies are asked once for all that happened, so that no last group is left waiting.
+func (n *Node) epilogue(ev *Event, out *Output) {
+	n.refreshMarks()
+	n.clock(out)
+	n.replicate(out)
+	n.disk(out)
+	out.Replies = n.waiters.release(&n.contract.Ack, &n.marks, n.now.Mono, out.Replies)
+	n.wakePolls(out)
+	n.stopped(out)
+	out.WakeAt = n.wakeAt()
+}
+
+// refreshMarks reads the marks of the store and of the replicas.
+func (n *Node) refreshMarks() {
+	m := n.store.Marks()
+	n.marks.Gen, n.marks.Appended, n.marks.Written, n.marks.Synced = m.Gen, m.Appended, m.Written, m.Synced
+	n.marks.Epoch = n.replica.Epoch()
+	n.replica.Marks(&n.marks)
+}
+
+// clock does what is due by the clock.
+func (n *Node) clock(out *Output) {
+	now := n.now.Mono
+	if n.stats.boot == 0 {
+		n.stats.boot = n.now.Wall
+		n.next = schedule{offsets: now + n.cfg.OffsetsInterval, housekeeping: now + housekeepingInterval}
+		n.register(out)
+		if n.role == roleSlave {
+			n.next.sync = now + n.cfg.SyncFirst
+		}
+	}
+	if due(n.next.register, now) {
+		n.register(out)
+	}
+	if due(n.next.sync, now) {
+		n.synchronise(out)
+	}
+	if due(n.next.offsets, now) {
+		n.next.offsets = now + n.cfg.OffsetsInterval
+		n.saveOffsets(out)
+	}
+	if due(n.next.housekeeping, now) {
+		n.next.housekeeping = now + housekeepingInterval
+		n.locks.expire(now)
+		n.leave(func(_ *group, e *client) bool { return now-e.seen >= n.cfg.ChannelExpired }, out)
+	}
+	n.expirePolls(out)
+}
+
+func due(at, now time.Duration) bool { return at != 0 && now >= at }
+
+// wakeAt returns the earliest of all deadlines.
+func (n *Node) wakeAt() time.Duration {
+	at := earlier(n.next.register, n.next.sync)
+	at = earlier(at, earlier(n.next.offsets, n.next.housekeeping))
+	at = earlier(at, n.repOut.WakeAt)
+	at = earlier(at, n.polls.deadline())
+	at = earlier(at, n.waiters.deadline(&n.contract.Ack, n.now.Mono))
+	at = earlier(at, n.retryWrite)
+	at = earlier(at, n.store.AuxDue())
+	if flush, ok := n.contract.Flush.Next(&n.marks, &n.passes, n.syncing); ok {
+		at = earlier(at, max(flush, 1))
+	}
+	return at
+}
+
+// halt stops the node for good: what it would say from now on could not be trusted.
+func (n *Node) halt(doing string, err error) {
+	if n.halted == nil {
+		n.halted = fmt.Errorf("broker: %s: %w", doing, err)
+	}
+}
+
+// note adds a remark for the log.
+func note(out *Output, bad bool, format string, args ...any) {
+	out.Notes = append(out.Notes, Note{Text: fmt.Sprintf(format, args...), Bad: bad})
+}

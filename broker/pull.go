@@ -1,0 +1,232 @@
+package broker
+
+import (
+	"iter"
+	"strings"
+	"time"
+
+	"holdfast/broker/durability"
+	"holdfast/broker/remoting"
+	"holdfast/broker/store"
+)
+
+// pull serves PULL_MESSAGE and LITE_PULL_MESSAGE. Order of checks and codes: PullMessageProcessor (RocketMQ 5.3.3).
+func (n *Node) pull(c ConnID, r *Request, out *Output) {
+	f := &r.Frame
+	if r.Fault != "" {
+		n.refuse(c, f, r.Code, r.Fault, out)
+		return
+	}
+	if n.role == roleSlave && !n.cfg.SlaveReadEnable {
+		n.refuse(c, f, remoting.ResponseSystemBusy, "[REJECTREQUEST]system busy, start flow control for a while", out)
+		return
+	}
+	h := r.Pull
+	q, code, fault := n.pullQueue(h, out)
+	if fault != "" {
+		n.refuse(c, f, code, fault, out)
+		return
+	}
+	tags, code, fault := n.pullFilter(h)
+	if fault != "" {
+		n.refuse(c, f, code, fault, out)
+		return
+	}
+	if h.SysFlag&remoting.PullCommitOffset != 0 && h.CommitOffset >= 0 {
+		n.offsets.set(h.Topic, h.ConsumerGroup, h.QueueID, h.CommitOffset, n.cfg.Limits.OffsetKeys)
+	}
+	bytes := n.cfg.MaxPullBytes
+	if h.MaxMsgBytes > 0 {
+		bytes = min(bytes, int(h.MaxMsgBytes))
+	}
+	p := &poll{
+		conn: c, opaque: f.Opaque, form: f.Form, queue: q, from: h.QueueOffset,
+		want: store.Want{Count: int(max(1, min(h.MaxMsgNums, n.cfg.MaxPullMessages))), Bytes: min(bytes, n.cfg.Limits.PullBytes), Tags: tags},
+	}
+	if h.SysFlag&remoting.PullSuspend != 0 && h.SuspendTimeoutMS > 0 {
+		p.deadline = n.now.Mono + time.Duration(min(h.SuspendTimeoutMS, maxSuspendMS))*time.Millisecond
+	}
+	n.serve(p, out)
+}
+
+// maxSuspendMS bounds how long a client may ask a pull to wait.
+const maxSuspendMS = 10 * 60 * 1000
+
+// pullQueue checks group, topic and queue.
+func (n *Node) pullQueue(h *remoting.PullHeader, out *Output) (q *queue, code int32, fault string) {
+	g := n.groupOf(h.ConsumerGroup, out)
+	if g == nil {
+		return nil, remoting.ResponseSubscriptionGroupNotExist, "subscription group [" + string(h.ConsumerGroup) + "] does not exist"
+	}
+	if !g.conf.ConsumeEnable {
+		return nil, remoting.ResponseNoPermission, "subscription group no permission, " + g.conf.Name
+	}
+	t := n.topics.get(h.Topic)
+	if t == nil {
+		return nil, remoting.ResponseTopicNotExist, "topic[" + string(h.Topic) + "] not exist, apply first please!"
+	}
+	if t.conf.Perm&remoting.PermRead == 0 {
+		return nil, remoting.ResponseNoPermission, "the topic[" + t.conf.Name + "] pulling message is forbidden"
+	}
+	if h.QueueID < 0 || h.QueueID >= t.conf.ReadQueues {
+		if n.cfg.isRocketMQ4() {
+			return nil, remoting.ResponseSystemError, "queueId is illegal"
+		}
+		return nil, remoting.ResponseInvalidParameter, "queueId is illegal"
+	}
+	q, err := n.queue(t, h.QueueID)
+	if err != nil {
+		return nil, remoting.ResponseSystemError, err.Error()
+	}
+	return q, 0, ""
+}
+
+// pullFilter returns the tags codes wanted, none for all: of the request, or of the group's heartbeat.
+func (n *Node) pullFilter(h *remoting.PullHeader) (tags []int64, code int32, fault string) {
+	if len(h.ExpressionType) > 0 && string(h.ExpressionType) != "TAG" {
+		return nil, remoting.ResponseSystemError, "The broker does not support consumer to filter message by " + string(h.ExpressionType)
+	}
+	if h.SysFlag&remoting.PullSubscription != 0 {
+		return tagsOf(string(h.Subscription)), 0, ""
+	}
+	g := n.groups.get(h.ConsumerGroup)
+	if g == nil || len(g.clients) == 0 {
+		return nil, remoting.ResponseSubscriptionNotExist, "the consumer's group info not exist"
+	}
+	sub := g.subscription(h.Topic)
+	if sub == nil {
+		return nil, remoting.ResponseSubscriptionNotExist, "the consumer's subscription not exist"
+	}
+	if sub.Version < h.SubVersion {
+		return nil, remoting.ResponseSubscriptionNotLatest, "the consumer's subscription not latest"
+	}
+	return tagsOf(sub.Expression), 0, ""
+}
+
+// splitTags yields the parts of an expression with || between, without spaces.
+func splitTags(expression string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for part := range strings.SplitSeq(expression, "||") {
+			if part = strings.TrimSpace(part); part != "" && !yield(part) {
+				return
+			}
+		}
+	}
+}
+
+// visible returns the queue offset behind the last message that consumers may read.
+func (n *Node) visible(q *queue) int64 { return q.store.Max(n.marks.At(n.contract.Read)) }
+
+func (n *Node) wanted(p *poll) store.Want {
+	w := p.want
+	w.Limit = n.marks.At(n.contract.Read)
+	return w
+}
+
+// queueFor returns a queue of a topic that exists, nil otherwise.
+func (n *Node) queueFor(topic []byte, id int32) *queue {
+	t := n.topics.get(topic)
+	if t == nil || id < 0 || int(id) >= len(t.queues) {
+		return nil
+	}
+	q, err := n.queue(t, id)
+	if err != nil {
+		return nil
+	}
+	return q
+}
+
+// serve answers a pull, or parks it when there is nothing and it may wait.
+// Source: DefaultMessageStore.getMessage, PullMessageProcessor (RocketMQ 5.3.3).
+func (n *Node) serve(p *poll, out *Output) {
+	low, high := p.queue.store.Min(), n.visible(p.queue)
+	switch {
+	case high == 0 && p.from != 0:
+		n.moved21(p, 0, "NO_MESSAGE_IN_QUEUE", out)
+	case p.from < low:
+		n.moved21(p, low, "OFFSET_TOO_SMALL", out)
+	case p.from > high && low == 0 && n.cfg.ResetToZeroBelow:
+		n.moved21(p, 0, "OFFSET_OVERFLOW_BADLY", out)
+	case p.from > high:
+		n.moved21(p, high, "OFFSET_OVERFLOW_BADLY", out)
+	case p.from == high:
+		n.empty(p, out)
+	default:
+		ranges, found := n.store.Lookup(p.queue.store, p.from, n.wanted(p), nil)
+		n.deliver(p, ranges, found, out)
+	}
+}
+
+// empty parks a pull that found nothing, or answers PULL_NOT_FOUND.
+func (n *Node) empty(p *poll, out *Output) {
+	if p.deadline > n.now.Mono && len(n.polls.heap) < n.cfg.Limits.Polls {
+		n.polls.park(p)
+		return
+	}
+	remark := "OFFSET_OVERFLOW_ONE"
+	if p.from == 0 {
+		remark = "NO_MESSAGE_IN_QUEUE"
+	}
+	n.replyPull(p, remoting.ResponsePullNotFound, remark, p.from, nil, 0, out)
+}
+
+// moved21 answers PULL_OFFSET_MOVED. A slave never moves a consumer: what it lacks its master may have.
+func (n *Node) moved21(p *poll, next int64, remark string, out *Output) {
+	if n.role == roleSlave {
+		next = p.from
+	}
+	n.replyPull(p, remoting.ResponsePullOffsetMoved, remark, next, nil, 0, out)
+}
+
+// deliver answers with what a lookup found, or asks for what it needs first.
+func (n *Node) deliver(p *poll, ranges []store.Range, found store.Found, out *Output) {
+	switch {
+	case found.Load != nil:
+		n.polls.loading = append(n.polls.loading, loading{found.Load, p})
+		out.Loads = append(out.Loads, found.Load)
+	case found.Count > 0:
+		n.stats.gets += uint64(found.Count)
+		n.replyPull(p, remoting.ResponseSuccess, "FOUND", found.Next, ranges, found.Bytes, out)
+	case found.Next > p.from:
+		n.replyPull(p, remoting.ResponsePullRetryImmediately, "NO_MATCHED_MESSAGE", found.Next, nil, 0, out)
+	default:
+		n.replyPull(p, remoting.ResponsePullNotFound, "OFFSET_FOUND_NULL", p.from, nil, 0, out)
+	}
+}
+
+// loaded goes on with the pull for which consume queue units were read.
+func (n *Node) loaded(job *store.LoadJob, out *Output) {
+	for i, l := range n.polls.loading {
+		if l.job != job {
+			continue
+		}
+		n.polls.loading = append(n.polls.loading[:i], n.polls.loading[i+1:]...)
+		if err := n.store.Loaded(job); err != nil {
+			note(out, true, "read of a consume queue: %v", err)
+			out.Replies = append(out.Replies, Reply{Conn: l.poll.conn, Kind: ReplyFrame,
+				Frame: remoting.AppendReply(nil, l.poll.form, remoting.ResponseSystemError, l.poll.opaque, err.Error(), nil)})
+			return
+		}
+		n.serve(l.poll, out)
+		return
+	}
+}
+
+func (n *Node) replyPull(p *poll, code int32, remark string, next int64, ranges []store.Range, bytes int, out *Output) {
+	out.Replies = append(out.Replies, Reply{Conn: p.conn, Opaque: p.opaque, Form: p.form, Code: code, Kind: ReplyPull, Pull: &PullAnswer{
+		Header: remoting.PullReply{NextBeginOffset: next, MinOffset: p.queue.store.Min(), MaxOffset: n.visible(p.queue)},
+		Remark: remark, Ranges: ranges, Bytes: bytes,
+	}})
+}
+
+// search answers SEARCH_OFFSET_BY_TIMESTAMP roughly: the first offset for a time before this node's messages, the end for
+// a time after the last one, and by proportion of nothing in between: the first offset, so that nothing is missed.
+func (n *Node) search(q *queue, h *remoting.QueueHeader) int64 {
+	if h.Timestamp >= n.now.Wall {
+		return n.visible(q)
+	}
+	return q.store.Min()
+}
+
+// isRocketMQ4 reports whether the profile is that of RocketMQ 4.9.
+func (c *Config) isRocketMQ4() bool { return c.Choice.Profile == durability.RocketMQ4 }

@@ -1,0 +1,206 @@
+package broker
+
+import (
+	"time"
+
+	"holdfast/broker/remoting"
+	"holdfast/broker/replica"
+)
+
+// callTable is the requests to other nodes that have not been answered.
+type callTable struct {
+	last    int32
+	pending []pendingCall
+}
+
+type pendingCall struct {
+	id   int32
+	code int32
+	addr string
+}
+
+func (t *callTable) len() int { return len(t.pending) }
+
+// take removes and returns the call that was answered.
+func (t *callTable) take(id int32) (pendingCall, bool) {
+	for i, p := range t.pending {
+		if p.id == id {
+			t.pending = append(t.pending[:i], t.pending[i+1:]...)
+			return p, true
+		}
+	}
+	return pendingCall{}, false
+}
+
+func (t *callTable) pendingFor(code int32, addr string) bool {
+	for _, p := range t.pending {
+		if p.code == code && p.addr == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// call sends a request to another node. One request of a code is outstanding for an address.
+func (n *Node) call(addr string, code int32, fields func(*remoting.Writer), body []byte, out *Output) {
+	n.calls.last++
+	id := n.calls.last
+	w := remoting.Begin(nil, &remoting.Frame{Code: code, Opaque: id, Version: remoting.Version, Language: remoting.Go})
+	if fields != nil {
+		fields(&w)
+	}
+	n.calls.pending = append(n.calls.pending, pendingCall{id, code, addr})
+	out.Calls = append(out.Calls, Call{ID: id, Addr: addr, Frame: w.Finish(body), Timeout: n.cfg.CallTimeout})
+}
+
+// master is what a slave knows of its master.
+type master struct {
+	addr    string // where clients reach it
+	haAddr  string // where slaves reach it
+	again   bool   // topics changed while a registration was outstanding
+	started bool
+}
+
+// register tells every name server what this broker has: every RegisterInterval, and at once when topics change.
+// Source: BrokerController.registerBrokerAll (RocketMQ 5.3.3).
+func (n *Node) register(out *Output) {
+	if n.stopping || n.stats.boot == 0 {
+		return
+	}
+	n.next.register = n.now.Mono + n.cfg.RegisterInterval
+	h := remoting.RegisterBrokerHeader{
+		BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.cfg.BrokerID,
+	}
+	if n.cfg.HAAddr.IsValid() {
+		h.HAServerAddr = n.cfg.HAAddr.String()
+	}
+	body := remoting.RegisterBrokerBody{Topics: n.topics.table()}
+	var b []byte
+	for _, addr := range n.cfg.NameServers {
+		if n.calls.pendingFor(remoting.RequestRegisterBroker, addr) {
+			n.peer.again = true
+			continue
+		}
+		if b == nil {
+			b = body.Append(nil)
+		}
+		n.call(addr, remoting.RequestRegisterBroker, h.Append, b, out)
+	}
+}
+
+// unregisterBroker takes the broker off the name servers, so that clients need not wait for its connection to break.
+func (n *Node) unregisterBroker(out *Output) {
+	h := remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.cfg.BrokerID}
+	for _, addr := range n.cfg.NameServers {
+		n.call(addr, remoting.RequestUnregisterBroker, h.Append, nil, out)
+	}
+}
+
+// registerRetry is the pause before a name server that could not be reached is tried again, unless the regular
+// registration comes first: a name server may start after its brokers.
+const registerRetry = time.Second
+
+// answered takes the answer of another node.
+func (n *Node) answered(ev *Event, out *Output) {
+	p, ok := n.calls.take(ev.Call)
+	if !ok {
+		return
+	}
+	if ev.Err == nil && ev.Frame.Code != remoting.ResponseSuccess {
+		note(out, true, "%s answers %s: %s %s", p.addr, remoting.RequestName(p.code), remoting.ResponseName(ev.Frame.Code), ev.Frame.Remark)
+	}
+	failed := ev.Err != nil || ev.Frame.Code != remoting.ResponseSuccess
+	switch p.code {
+	case remoting.RequestRegisterBroker:
+		n.registered(ev, failed, out)
+	case remoting.RequestGetAllTopicConfig:
+		n.masterTopics(ev, failed, out)
+	case remoting.RequestGetAllConsumerOffset:
+		n.masterOffsets(ev, failed)
+	case remoting.RequestGetAllSubscriptionGroupConfig:
+		n.masterGroups(ev, failed, out)
+	}
+}
+
+// registered takes a name server's answer; a slave learns its master from it.
+func (n *Node) registered(ev *Event, failed bool, out *Output) {
+	if failed {
+		n.next.register = min(n.next.register, n.now.Mono+registerRetry)
+		return
+	}
+	if n.role == roleSlave {
+		reply := remoting.ParseRegisterBrokerReply(ev.Frame.Ext)
+		if reply.MasterAddr != "" && reply.MasterAddr != n.peer.addr {
+			n.peer.addr = reply.MasterAddr
+			note(out, false, "the master is at %s, its replication port at %s", reply.MasterAddr, reply.HAServerAddr)
+		}
+		if reply.HAServerAddr != "" && reply.HAServerAddr != n.peer.haAddr && n.cfg.HA.MasterAddr == "" {
+			n.peer.haAddr = reply.HAServerAddr
+			n.replicaEvent(&replica.Event{Kind: replica.KindMaster, Addr: reply.HAServerAddr}, out)
+		}
+	}
+	if n.peer.again {
+		n.peer.again = false
+		n.register(out)
+	}
+}
+
+// synchronise copies topics, groups and offsets from the master.
+// Source: SlaveSynchronize.syncAll (RocketMQ 5.3.3).
+func (n *Node) synchronise(out *Output) {
+	n.next.sync = n.now.Mono + n.cfg.SyncInterval
+	if n.peer.addr == "" {
+		n.next.sync = n.now.Mono + min(n.cfg.SyncInterval, time.Second)
+		return
+	}
+	for _, code := range []int32{remoting.RequestGetAllTopicConfig, remoting.RequestGetAllSubscriptionGroupConfig, remoting.RequestGetAllConsumerOffset} {
+		if !n.calls.pendingFor(code, n.peer.addr) {
+			n.call(n.peer.addr, code, nil, nil, out)
+		}
+	}
+}
+
+// masterTopics makes the topics those of the master.
+func (n *Node) masterTopics(ev *Event, failed bool, out *Output) {
+	if failed {
+		return
+	}
+	table, err := remoting.ParseTopicTable(ev.Frame.Body)
+	if err != nil || table.DataVersion == n.topics.version {
+		return
+	}
+	for _, c := range table.Topics {
+		if len(n.topics.sorted) < n.cfg.Limits.Topics && max(c.ReadQueues, c.WriteQueues) <= n.cfg.Limits.Queues {
+			n.topics.put(c)
+		}
+	}
+	n.topics.version = table.DataVersion
+	own := n.topics.table()
+	n.save(topicsFile, own.Append(nil), out)
+	n.register(out)
+}
+
+func (n *Node) masterGroups(ev *Event, failed bool, out *Output) {
+	if failed {
+		return
+	}
+	table, err := remoting.ParseSubscriptionGroupTable(ev.Frame.Body)
+	if err != nil || table.DataVersion == n.groups.version {
+		return
+	}
+	for _, g := range table.Groups {
+		n.groups.put(g)
+	}
+	n.groups.version = table.DataVersion
+	own := n.groups.table()
+	n.save(groupsFile, own.Append(nil), out)
+}
+
+func (n *Node) masterOffsets(ev *Event, failed bool) {
+	if failed {
+		return
+	}
+	if table, err := remoting.ParseConsumerOffsetTable(ev.Frame.Body); err == nil {
+		n.offsets.merge(&table, &n.cfg.Limits)
+	}
+}

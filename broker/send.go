@@ -1,0 +1,177 @@
+package broker
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
+	"holdfast/broker/durability"
+	"holdfast/broker/message"
+	"holdfast/broker/remoting"
+	"holdfast/broker/store"
+)
+
+// send serves the three send codes: checks, appends, and enlists the put with the waiters; its reply leaves when the
+// contract is kept. Order of checks and codes: SendMessageProcessor, AbstractSendMessageProcessor.msgCheck,
+// HookUtils.checkBeforePutMessage (RocketMQ 5.3.3).
+func (n *Node) send(c ConnID, r *Request, out *Output) {
+	s, f := &r.Send, &r.Frame
+	if n.role == roleSlave {
+		n.refuse(c, f, remoting.ResponseSystemBusy, "[REJECTREQUEST]system busy, start flow control for a while", out)
+		return
+	}
+	if r.Fault != "" {
+		n.refuse(c, f, r.Code, r.Fault, out)
+		return
+	}
+	t := n.topics.get(s.Topic)
+	if t == nil {
+		if t = n.autoCreate(s, out); t == nil {
+			n.refuse(c, f, remoting.ResponseTopicNotExist, "topic["+string(s.Topic)+"] not exist, apply first please!", out)
+			return
+		}
+	}
+	if code, fault := n.place(s, t); fault != "" {
+		n.refuse(c, f, code, fault, out)
+		return
+	}
+	if n.exhausted(s) {
+		n.bury(c, f, s, out)
+		return
+	}
+	n.put(c, f, t, s.QueueID, s.Records, int(s.Count), s.NoWait, out)
+}
+
+// place checks the queue of a send, or chooses one.
+func (n *Node) place(s *Send, t *topic) (code int32, fault string) {
+	if s.QueueID >= max(t.conf.WriteQueues, t.conf.ReadQueues) {
+		if n.cfg.isRocketMQ4() {
+			return remoting.ResponseSystemError, "request queueId is illegal"
+		}
+		return remoting.ResponseInvalidParameter, "request queueId is illegal"
+	}
+	if s.QueueID >= 0 {
+		return 0, ""
+	}
+	s.QueueID = n.rng.Int32N(max(1, t.conf.WriteQueues))
+	setQueueID(s.Records, int(s.Count), s.QueueID)
+	return 0, ""
+}
+
+// setQueueID writes the queue into n encoded records.
+func setQueueID(records []byte, n int, queueID int32) {
+	const queueIDAt = 12
+	for ; n > 0; n-- {
+		size := binary.BigEndian.Uint32(records)
+		binary.BigEndian.PutUint32(records[queueIDAt:], uint32(queueID))
+		records = records[size:]
+	}
+}
+
+// put appends records and enlists the reply. Either all of them are stored or none.
+func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, queueID int32, records []byte, count int, noWait bool, out *Output) {
+	if n.full {
+		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the disk is full", out)
+		return
+	}
+	if status := n.contract.Ack.Admit(&n.marks); status != durability.StatusOK {
+		n.refuse(c, f, remoting.ResponseSystemError, "in-sync replicas not enough", out)
+		return
+	}
+	if n.waiters.len() >= n.cfg.Limits.Waiters {
+		n.refuse(c, f, remoting.ResponseSystemBusy, "[OVERLOAD]too many sends wait for their acknowledgement", out)
+		return
+	}
+	q, err := n.queue(t, queueID)
+	if err != nil {
+		n.refuse(c, f, remoting.ResponseInvalidParameter, err.Error(), out)
+		return
+	}
+	phys, queueOffset, err := n.store.Append(q.store, records, count, n.now.Wall)
+	if err != nil {
+		n.refuse(c, f, appendCode(err), err.Error(), out)
+		return
+	}
+	end := phys + int64(len(records))
+	n.marks.Appended = end
+	n.arrived(q, end)
+	n.stats.puts += uint64(count)
+	n.stats.bytes += uint64(len(records))
+	w := n.contract.Ack.Enlist(&n.marks, end, !noWait, n.now.Mono)
+	reply := Reply{Conn: c, Opaque: f.Opaque, Form: f.Form, Kind: ReplyPut, QueueID: queueID, QueueOffset: queueOffset, PhysOffset: phys}
+	if f.IsOneway() {
+		reply.Conn = 0
+	}
+	if count > 1 {
+		reply.More = furtherOffsets(records, phys)
+	}
+	n.waiters.add(w, reply)
+}
+
+// furtherOffsets returns the physical offsets of all records but the first.
+func furtherOffsets(records []byte, phys int64) []int64 {
+	var more []int64
+	for size := binary.BigEndian.Uint32(records); int(size) < len(records); size = binary.BigEndian.Uint32(records) {
+		phys += int64(size)
+		more = append(more, phys)
+		records = records[size:]
+	}
+	return more
+}
+
+// appendCode returns the code of a refused append. Nothing is stored in any of these cases.
+func appendCode(err error) int32 {
+	switch {
+	case errors.Is(err, store.ErrBusy):
+		return remoting.ResponseSystemBusy
+	case errors.Is(err, store.ErrTooLong):
+		return remoting.ResponseMessageIllegal
+	case errors.Is(err, store.ErrFailed):
+		return remoting.ResponseServiceNotAvailable
+	}
+	return remoting.ResponseSystemError
+}
+
+// exhausted reports whether a message to a retry topic has been consumed too often: it goes to the dead letters instead.
+// Source: SendMessageProcessor.handleRetryAndDLQ (RocketMQ 5.3.3).
+func (n *Node) exhausted(s *Send) bool {
+	if s.ReconsumeTimes == 0 || !bytes.HasPrefix(s.Topic, retryPrefix) {
+		return false
+	}
+	limit := int32(16)
+	if g := n.groups.get(s.Topic[len(retryPrefix):]); g != nil {
+		limit = g.conf.RetryMaxTimes
+	}
+	if s.MaxReconsumeTimes != remoting.NoLimit {
+		limit = s.MaxReconsumeTimes
+	}
+	return s.ReconsumeTimes >= limit
+}
+
+// bury puts an exhausted message to queue 0 of the dead letters of its group.
+func (n *Node) bury(c ConnID, f *remoting.Frame, s *Send, out *Output) {
+	record, _, err := message.Decode(s.Records, false)
+	if err != nil || s.Count != 1 {
+		n.refuse(c, f, remoting.ResponseMessageIllegal, "not a message that can be buried", out)
+		return
+	}
+	t := n.deadLetters(string(s.Topic[len(retryPrefix):]), out)
+	if t == nil {
+		n.refuse(c, f, remoting.ResponseSystemBusy, "too many topics", out)
+		return
+	}
+	record.Topic, record.QueueID = []byte(t.conf.Name), 0
+	n.put(c, f, t, 0, message.Append(nil, &record), 1, s.NoWait, out)
+}
+
+// deadLetters returns the topic of a group's dead letters; nil when there may be no more topics.
+func (n *Node) deadLetters(group string, out *Output) *topic {
+	name := string(dlqPrefix) + group
+	if t := n.topics.byName[name]; t != nil {
+		return t
+	}
+	if len(n.topics.sorted) >= n.cfg.Limits.Topics || !validTopic([]byte(name)) {
+		return nil
+	}
+	return n.putTopic(remoting.TopicConfig{Name: name, ReadQueues: 1, WriteQueues: 1, Perm: remoting.PermWrite | remoting.PermRead}, out)
+}
