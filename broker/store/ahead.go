@@ -41,7 +41,7 @@ func (s *Store) zeroDue(now time.Duration) zeroPart {
 	}
 	g := s.segs[len(s.segs)-1]
 	from := max(s.zeroed, end+step)
-	to := min(from+step, s.fileEnd)
+	to := min(from+step, g.base+s.cfg.SegmentBytes)
 	if !slow || !g.ready || from < g.base || from >= to {
 		return zeroPart{}
 	}

@@ -32,7 +32,8 @@ type Found struct {
 
 // Lookup appends to dst the ranges of the messages of q from queue offset from on: whole records, one behind the other.
 // A record may come in several ranges, and several records in one. It never finds less than one message when one is
-// there, and does not allocate beyond dst where units are in memory.
+// there, unless it passed many by that the filter refuses: then Next says where to look again. It does not allocate
+// beyond dst where units are in memory.
 // q.Min() <= from; when from is below, it begins at q.Min().
 // Source: DefaultMessageStore.getMessage (RocketMQ 5.3.3).
 func (s *Store) Lookup(q *Queue, from int64, want Want, dst []Range) ([]Range, Found) {

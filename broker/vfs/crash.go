@@ -92,6 +92,16 @@ func dirtyExtents(names []entry, now time.Duration, loss Loss) (extents, flushed
 	return extents, flushed
 }
 
+// garble overwrites the bytes of durable that changed has otherwise. The others stay: what a log synced may share a page
+// with what it appends, and no log survives a disk that ruins that.
+func garble(rng *rand.Rand, durable, changed []byte) {
+	for i := range durable {
+		if durable[i] != changed[i] {
+			durable[i] = byte(rng.Uint32())
+		}
+	}
+}
+
 // restore puts the contents that source has at the surviving extent e, or garbage, into n.
 func (n *inode) restore(rng *rand.Rand, source *inode, e Extent) {
 	for off, end := e.Off, e.Off+e.Len; off < end; {
@@ -103,12 +113,11 @@ func (n *inode) restore(rng *rand.Rand, source *inode, e Extent) {
 			*own = *p
 		}
 		piece := own[off%Page : off%Page+next-off]
+		changed := source.data[index][off%Page:][:len(piece)]
 		if e.Garbled {
-			for i := range piece {
-				piece[i] = byte(rng.Uint32())
-			}
+			garble(rng, piece, changed)
 		} else {
-			copy(piece, source.data[index][off%Page:])
+			copy(piece, changed)
 		}
 		n.data[index] = own
 		off = next

@@ -32,7 +32,7 @@ type Loss struct {
 	Granule     int           // bytes that live or die together; 0 is Page
 	Tear        bool          // a granule may survive up to a sector boundary only
 	Reorder     bool          // survivors are any subset; else what became dirty first survives first
-	Garble      bool          // one in eight lost granules comes back as garbage
+	Garble      bool          // one in eight lost granules comes back with garbage where it was changed; see Extent
 	Names       NamesModel    // when names are durable
 	Writeback   time.Duration // what was dirty for this long had been written back by the kernel and survives; 0 is never
 }
@@ -42,7 +42,7 @@ type Extent struct {
 	Name     string
 	Off, Len int64
 	Since    time.Duration // how long it had been dirty at the instant of the cut
-	Garbled  bool          // out of Survivors only: these bytes are replaced by garbage
+	Garbled  bool          // out of Survivors only: those of these bytes that were changed come back as garbage
 }
 
 // Survivors returns what of the dirty extents (the one that became dirty first comes first) a power cut leaves under
