@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/reports"
+	"holdfast/reports/result"
+)
+
+// newReportCommand renders saved results again.
+func newReportCommand() *cobra.Command {
+	var format, output string
+	cmd := &cobra.Command{
+		Use:   "report DIR",
+		Short: "Print the tables and the answer of saved results again, and renew their index.html and junit.xml.",
+		Example: `  holdfast matrix --quick --out out/first && holdfast report out/first
+  holdfast report out/first --format markdown`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runReport(cmd.OutOrStdout(), args[0], format, output)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or markdown (for a README)")
+	cmd.Flags().StringVar(&output, "output", "human", "human or json (results.json on standard output)")
+	return cmd
+}
+
+func runReport(stdout io.Writer, dir, format, output string) error {
+	if format != "text" && format != "markdown" {
+		return exit(exitUsage, fmt.Errorf("--format %q: want text or markdown", format))
+	}
+	if output != "human" && output != "json" {
+		return exit(exitUsage, fmt.Errorf("--output %q: want human or json", output))
+	}
+	r, err := result.Read(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return exit(exitUsage, fmt.Errorf("%s holds no results: %w", dir, err))
+	case errors.Is(err, result.ErrMalformed), errors.Is(err, result.ErrSchema):
+		return exit(exitUsage, err)
+	case err != nil:
+		return exit(exitBroken, err)
+	}
+	if err := printReport(stdout, r, dir, format, output); err != nil {
+		return exit(exitBroken, err)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil // a file by itself: nothing lies beside it that is ours to renew
+	}
+	if err := reports.WriteFiles(dir, r); err != nil {
+		return exit(exitBroken, err)
+	}
+	return nil
+}
+
+func printReport(w io.Writer, r *result.Result, dir, format, output string) error {
+	switch {
+	case output == "json":
+		return json.NewEncoder(w).Encode(r)
+	case format == "markdown":
+		_, err := io.WriteString(w, reports.Markdown(r))
+		return err
+	}
+	opt := reports.Options{Width: 120}
+	if f, ok := w.(*os.File); ok {
+		opt = reports.Detect(f)
+	}
+	_, err := io.WriteString(w, reports.Text(r, dir, opt.Width, opt.Color))
+	return err
+}
