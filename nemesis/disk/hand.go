@@ -37,6 +37,7 @@ const (
 	orderSync     = "sync"      // fsync of the file or directory
 	orderMap      = "map"       // store Data at Off through a shared mapping of the whole file, which stays mapped
 	orderMapSync  = "map-sync"  // msync of the mapping made before
+	orderUnmap    = "unmap"     // give up the mapping, which brings its pages to the disk, unsynced
 	orderTruncate = "truncate"  // to Size
 	orderRename   = "rename"    // Path to To
 	orderLink     = "link"      // Path also as To
@@ -149,6 +150,8 @@ func carryOut(maps map[string][]byte, o order) ([]byte, error) {
 			return nil, errors.New("not mapped")
 		}
 		return nil, unix.Msync(m, unix.MS_SYNC)
+	case orderUnmap:
+		return nil, unmap(maps, o.Path)
 	case orderTruncate:
 		return nil, os.Truncate(o.Path, o.Size)
 	case orderRename:
@@ -179,9 +182,24 @@ func writeOnce(f *os.File, o order) error {
 	return err
 }
 
-// storeMapped stores through a mapping that is made once a file and never undone: only an msync, or the kernel's own
-// write-back, brings it to the disk.
+// unmap gives up the mapping of a path, if there is one.
+func unmap(maps map[string][]byte, path string) error {
+	m := maps[path]
+	if m == nil {
+		return nil
+	}
+	delete(maps, path)
+	return unix.Munmap(m)
+}
+
+// storeMapped stores through a mapping that is made once a file: only an msync, an unmapping, or the kernel's own
+// write-back brings it to the disk.
 func storeMapped(maps map[string][]byte, o order) error {
+	if int64(len(maps[o.Path])) < o.Off+int64(len(o.Data)) { // the file has grown since
+		if err := unmap(maps, o.Path); err != nil {
+			return err
+		}
+	}
 	m := maps[o.Path]
 	if m == nil {
 		err := withFile(o.Path, os.O_RDWR, func(f *os.File) error {

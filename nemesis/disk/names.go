@@ -3,6 +3,8 @@ package disk
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -94,8 +96,10 @@ func (j *journal) settle(i int) {
 			j.settle(k)
 		}
 	}
-	// A name is durable only in a directory that is: its creation and moves come first.
-	for _, dir := range []*inode{c.from.dir, c.to.dir} {
+	if j.model == vfs.Posix {
+		return
+	}
+	for _, dir := range []*inode{c.from.dir, c.to.dir} { // one journal: the directories above are committed with it
 		for k := i - 1; k >= 0 && dir != nil; k-- {
 			if e := j.changes[k]; !e.durable && e.target == dir {
 				j.settle(k)
@@ -205,8 +209,8 @@ func (c *nameChange) undo(trashFD int) error {
 	switch c.op {
 	case opCreate, opLink:
 		return unix.Unlinkat(c.to.dir.fd, c.to.name, 0)
-	case opMkdir:
-		return unix.Unlinkat(c.to.dir.fd, c.to.name, unix.AT_REMOVEDIR)
+	case opMkdir: // with whatever is durable in a directory that is not
+		return os.RemoveAll(filepath.Join(procFD(c.to.dir.fd), c.to.name))
 	case opRemove:
 		return unix.Renameat(trashFD, c.trash, c.from.dir.fd, c.from.name)
 	case opRename:

@@ -253,8 +253,7 @@ func (n *inode) flushed() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.regular() && !n.pages.inSync {
-		n.pages.beginSync()
-		n.pages.endSync(true, false)
+		n.pages.flush()
 	}
 }
 

@@ -120,6 +120,16 @@ func (p *pages) endSync(ok, keep bool) (bytesDurable int64) {
 	return 0
 }
 
+// flush makes the dirty pages durable, and of the size what they reach.
+func (p *pages) flush() {
+	for page := range p.dirty {
+		if page*pageSize < p.size {
+			p.durable = max(p.durable, min(p.size, (page+1)*pageSize))
+		}
+	}
+	p.dirty = nil
+}
+
 // keptSize returns the size in bytes below which content may be durable: pages at or beyond it need no keeping when
 // they are cut off.
 func (p *pages) keptSize() int64 {
