@@ -1,0 +1,50 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"holdfast/nemesis/disk"
+	"holdfast/scenarios/cluster/sandbox"
+)
+
+// outside says why the tests do not run in a sandbox; nil when they do.
+var outside error
+
+// TestMain runs all tests of the package in a sandbox where one is possible. What needs a network comes before.
+func TestMain(m *testing.M) {
+	if code, ok := disk.Main(); ok {
+		os.Exit(code)
+	}
+	if code, ok := sandbox.Main(); ok {
+		os.Exit(code)
+	}
+	if !sandbox.Inside() {
+		prepareApache()
+		code, err := sandbox.Enter()
+		if err == nil {
+			os.Exit(code)
+		}
+		outside = err
+	}
+	os.Exit(m.Run())
+}
+
+// prepareApache fetches the jars; a failure shows in the test that needs them.
+func prepareApache() {
+	if os.Getenv("HOLDFAST_APACHE") != "1" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	sys, err := ParseSystem("rocketmq:5.5.0")
+	if err == nil {
+		err = sys.Prepare(ctx, os.Stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
