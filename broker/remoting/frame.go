@@ -132,7 +132,8 @@ func FrameBytes(b []byte) (int, error) {
 // The frame must stay within FrameBytesMax.
 func Append(dst []byte, f *Frame) []byte {
 	w := Begin(dst, f)
-	for field, rest, ok := f.Ext.Next(); ok; field, rest, ok = rest.Next() {
+	var field Field
+	for c := f.Ext.walk(); c.next(&field); {
 		w.field(&field)
 	}
 	return w.Finish(f.Body)

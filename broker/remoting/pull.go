@@ -32,7 +32,8 @@ var pullRequired = []string{"consumerGroup", "topic", "queueId", "queueOffset", 
 func ParsePull(e Ext, h *PullHeader, scratch []byte) ([]byte, error) {
 	*h = PullHeader{}
 	p := parser{scratch: scratch}
-	for f, rest, ok := e.Next(); ok; f, rest, ok = rest.Next() {
+	var f Field
+	for c := e.walk(); c.next(&f); {
 		h.field(&p, &f)
 	}
 	return p.scratch, p.done(pullRequired)
@@ -121,7 +122,8 @@ var pullReplyRequired = []string{"suggestWhichBrokerId", "nextBeginOffset", "min
 func ParsePullReply(e Ext, r *PullReply) error {
 	*r = PullReply{}
 	p := parser{}
-	for f, rest, ok := e.Next(); ok; f, rest, ok = rest.Next() {
+	var f Field
+	for c := e.walk(); c.next(&f); {
 		switch string(f.Key) {
 		case "suggestWhichBrokerId":
 			r.SuggestWhichBrokerID = p.integer(&f)

@@ -21,18 +21,20 @@ type scanner struct {
 // peek skips white space and returns the next byte, or 0 at the end.
 func (s *scanner) peek() byte {
 	for s.i < len(s.b) {
-		switch c := s.b[s.i]; c {
-		case ' ', '\t', '\n', '\r':
-			s.i++
-		default:
+		if c := s.b[s.i]; !isSpace(c) {
 			return c
 		}
+		s.i++
 	}
 	return 0
 }
 
 // take consumes c, the next byte beyond white space, or fails.
 func (s *scanner) take(c byte) bool {
+	if s.i < len(s.b) && s.b[s.i] == c && !s.bad {
+		s.i++
+		return true
+	}
 	if s.bad || s.peek() != c || s.i >= len(s.b) {
 		s.bad = true
 		return false

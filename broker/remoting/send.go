@@ -37,7 +37,8 @@ func ParseSend(code int32, e Ext, h *SendHeader, scratch []byte) ([]byte, error)
 	*h = SendHeader{MaxReconsumeTimes: NoLimit}
 	p := parser{scratch: scratch}
 	long := code == RequestSendMessage
-	for f, rest, ok := e.Next(); ok; f, rest, ok = rest.Next() {
+	var f Field
+	for c := e.walk(); c.next(&f); {
 		if long {
 			h.long(&p, &f)
 		} else if len(f.Key) == 1 {
@@ -180,7 +181,8 @@ var sendReplyRequired = []string{"msgId", "queueId", "queueOffset"}
 func ParseSendReply(e Ext, r *SendReply) error {
 	*r = SendReply{}
 	p := parser{}
-	for f, rest, ok := e.Next(); ok; f, rest, ok = rest.Next() {
+	var f Field
+	for c := e.walk(); c.next(&f); {
 		switch string(f.Key) {
 		case "msgId":
 			r.MsgID = p.text(&f)
