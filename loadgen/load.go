@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/checker/history"
 	"holdfast/loadgen/driver"
 )
 
@@ -40,7 +41,7 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	l := &Load{cfg: cfg, clock: newClock(cfg), ended: make(chan struct{})}
+	l := &Load{cfg: cfg, clock: newClock(cfg.Recorder), ended: make(chan struct{})}
 	for i := range cfg.Threads {
 		t, err := l.newThread(ctx, i)
 		if err != nil {
@@ -59,8 +60,8 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 }
 
 // newClock returns the clock of the history, or one that starts now.
-func newClock(cfg Config) func() time.Duration {
-	if rec := cfg.Recorder; rec != nil {
+func newClock(rec *history.Recorder) func() time.Duration {
+	if rec != nil {
 		return func() time.Duration { return time.Duration(rec.Now()) }
 	}
 	start := time.Now()

@@ -28,6 +28,7 @@ type conn struct {
 	until      time.Duration // idle: when to dial; dialing: when to give up
 	heard      time.Duration // when bytes came last
 	pending    int           // operations under way on it
+	retired    bool          // never dialled again; its place may be used for another
 
 	out     []byte // bytes for the peer; out[:head] are written
 	head    int
@@ -47,7 +48,7 @@ func (k *conn) due() time.Duration {
 func (c *Client) connTo(address string, lane int, nameServer bool) int {
 	for i := range c.conns {
 		k := &c.conns[i]
-		if k.address == address && k.lane == lane && k.nameServer == nameServer {
+		if k.address == address && k.lane == lane && k.nameServer == nameServer && !k.retired {
 			if !k.wanted {
 				k.wanted = true
 				k.until = max(k.until, c.now)
@@ -56,11 +57,38 @@ func (c *Client) connTo(address string, lane int, nameServer bool) int {
 			return i
 		}
 	}
-	c.conns = append(c.conns, conn{
-		address: address, node: c.cfg.NodeName(address), lane: lane, nameServer: nameServer, wanted: true, until: c.now,
-	})
+	return c.newConn(address, lane, nameServer)
+}
+
+// newConn returns the number of a new connection, in the place of one that nobody needs any more if there is any.
+func (c *Client) newConn(address string, lane int, nameServer bool) int {
 	c.timer = c.now
+	fresh := conn{address: address, node: c.cfg.NodeName(address), lane: lane, nameServer: nameServer, wanted: true, until: c.now}
+	for i := range c.conns {
+		if k := &c.conns[i]; k.retired && k.state == idle && k.pending == 0 {
+			fresh.out = k.out[:0]
+			*k = fresh
+			return i
+		}
+	}
+	c.conns = append(c.conns, fresh)
 	return len(c.conns) - 1
+}
+
+// replace gives the operations to come another connection to the same peer, and leaves id to those under way: its peer
+// is silent, perhaps gone without a word, perhaps only paused.
+func (c *Client) replace(id int) {
+	k := &c.conns[id]
+	k.retired = true
+	fresh := c.newConn(k.address, k.lane, false)
+	for g := range c.groups {
+		for i, lane := range c.groups[g].lanes {
+			if lane == id {
+				c.groups[g].lanes[i] = fresh
+			}
+		}
+	}
+	c.release(id)
 }
 
 // release says that no new operation will use connection id; it goes when the last operation on it is done.
@@ -132,7 +160,9 @@ func (c *Client) lost(id int) {
 		c.routeLost()
 		return
 	}
-	c.ns.at = min(c.ns.at, c.now) // the master may be elsewhere now
+	if k.wanted {
+		c.ns.at = min(c.ns.at, c.now) // the master may be elsewhere now
+	}
 	if !wasUp || k.pending == 0 {
 		return
 	}

@@ -104,14 +104,14 @@ func (c *Client) complete(slot int32) *driver.Completion {
 }
 
 // expire completes the operations whose deadline has come. A connection on which nothing was heard since such an
-// operation began is dropped: its peer is gone without a word, and a new connection finds that out sooner.
+// operation began is replaced for what comes.
 func (c *Client) expire() {
 	for c.first >= 0 && c.ops[c.first].deadline <= c.now {
 		slot := c.first
 		id, sent := c.ops[slot].conn, c.ops[slot].sent
 		c.finish(slot, driver.Info, driver.ErrTimeout)
-		if k := &c.conns[id]; k.state == up && k.heard <= sent {
-			c.drop(id)
+		if k := &c.conns[id]; k.state == up && k.wanted && k.heard <= sent {
+			c.replace(id)
 		}
 	}
 }

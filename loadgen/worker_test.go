@@ -1,0 +1,258 @@
+package loadgen
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"holdfast/checker/history"
+	"holdfast/loadgen/driver"
+)
+
+// fakeSystem is a system in simulated time, and its Env: each send is answered after service, one after the other if it
+// is serial, and not at all within [stallFrom, stallTo).
+type fakeSystem struct {
+	now                time.Duration
+	service            time.Duration
+	serial             bool
+	stallFrom, stallTo time.Duration
+	refuse             error
+	answer             driver.Completion // but for slot, queue and offset
+	sends              []sentMessage
+	queue              []driver.Completion
+	at                 []time.Duration // of queue; ascending
+	sleeps             int
+}
+
+type sentMessage struct {
+	at    time.Duration
+	slot  uint32
+	queue int32
+	value uint64
+	bytes int
+}
+
+func (f *fakeSystem) Now() time.Duration { return f.now }
+
+func (f *fakeSystem) Send(slot uint32, m *driver.Message) error {
+	f.sends = append(f.sends, sentMessage{f.now, slot, m.Queue, m.Value, len(m.Body)})
+	if f.refuse != nil {
+		return f.refuse
+	}
+	begin := f.now
+	if n := len(f.at); f.serial && n > 0 {
+		begin = max(begin, f.at[n-1])
+	}
+	if begin >= f.stallFrom && begin < f.stallTo {
+		begin = f.stallTo
+	}
+	c := f.answer
+	c.Slot, c.Queue, c.Offset = slot, m.Queue, int64(len(f.sends))
+	f.queue, f.at = append(f.queue, c), append(f.at, begin+f.service)
+	return nil
+}
+
+func (f *fakeSystem) Close() error { return nil }
+
+func (f *fakeSystem) Wait(until time.Duration, buf []driver.Completion) int {
+	if len(f.at) == 0 || f.at[0] > until {
+		f.now = max(f.now, until)
+		f.sleeps++
+		return 0
+	}
+	f.now = max(f.now, f.at[0])
+	n := 0
+	for n < len(buf) && n < len(f.at) && f.at[n] <= f.now {
+		buf[n] = f.queue[n]
+		n++
+	}
+	f.queue, f.at = f.queue[n:], f.at[n:]
+	return n
+}
+
+// newWorker returns a worker with eight slots.
+func newWorker(pacer Pacer) (*Worker, *Control) {
+	control := &Control{}
+	return &Worker{
+		Workload: &RoundRobin{Queues: 3, Body: BodyBytes{100, 200}}, Pacer: pacer, Slots: 8,
+		Rng: rand.New(rand.NewPCG(1, 1)), Timeout: 8 * time.Second, Pause: 100 * time.Millisecond,
+		QueueName: func(q int32) string { return "a/T/" + string(rune('0'+q)) },
+		Control:   control, Latency: NewLatency(),
+	}, control
+}
+
+// limited ends a pacer after n operations.
+func limited(p Pacer, n uint64) Pacer {
+	return PacerFunc(func(i uint64) (time.Duration, bool) {
+		at, _ := p.At(i)
+		return at, i < n
+	})
+}
+
+// TestCoordinatedOmission is what the intended start is for. The system answers in 1 ms but for a stall of one second;
+// of 1,000 operations at 1,000 a second, the few outstanding ones alone see the stall in their service time.
+func TestCoordinatedOmission(t *testing.T) {
+	system := &fakeSystem{service: time.Millisecond, stallFrom: 500 * time.Millisecond, stallTo: 1500 * time.Millisecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SendOK}}
+	w, _ := newWorker(limited(Constant{1000}, 1000))
+	if err := w.Run(system, system, nil); err != nil {
+		t.Fatal(err)
+	}
+	response, service := w.Latency.Response, w.Latency.Service
+	if got := time.Duration(service.ValueAtPercentile(90)); got > 2*time.Millisecond {
+		t.Errorf("service p90: got %v, want about 1ms: a generator that waits does not see the stall", got)
+	}
+	if got := time.Duration(response.ValueAtPercentile(75)); got < 400*time.Millisecond {
+		t.Errorf("response p75: got %v, want above 400ms: half of all operations were meant to start in the stall", got)
+	}
+	if got := time.Duration(response.Max()); got < time.Second || got > 1100*time.Millisecond {
+		t.Errorf("response maximum: got %v, want about 1s", got)
+	}
+	if got := w.Latency.Late.TotalCount(); got != 1000 {
+		t.Errorf("got %d operations in the lateness, want 1000", got)
+	}
+}
+
+// TestFailuresAreInTheLatency: leaving out what timed out makes the worst system look best.
+func TestFailuresAreInTheLatency(t *testing.T) {
+	for _, kind := range []driver.Kind{driver.Fail, driver.Info} {
+		system := &fakeSystem{service: time.Millisecond, answer: driver.Completion{Kind: kind, Err: errors.New("no")}}
+		w, _ := newWorker(limited(Constant{1000}, 50))
+		if err := w.Run(system, system, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Duration(w.Latency.Response.Min()); w.Latency.Response.TotalCount() != 50 || got < 7990*time.Millisecond {
+			t.Errorf("%v: got %d operations, the fastest %v, want 50 of at least the timeout of 8s", kind, w.Latency.Response.TotalCount(), got)
+		}
+	}
+}
+
+func TestOpenLoopStartsWhatIsDue(t *testing.T) {
+	system := &fakeSystem{service: 100 * time.Microsecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SendOK}}
+	w, _ := newWorker(limited(Constant{1000}, 100))
+	w.Value = 5
+	if err := w.Run(system, system, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range system.sends {
+		if s.at != time.Duration(i)*time.Millisecond || s.value != uint64(i)+5 || s.queue != int32(i%3) || s.bytes < 100 || s.bytes > 200 {
+			t.Fatalf("operation %d: got %+v", i, s)
+		}
+		if i >= 8 && system.sends[i-1].slot == s.slot {
+			t.Fatalf("operation %d: the slot of the one before, so connections do not take turns", i)
+		}
+	}
+	if len(system.sends) != 100 {
+		t.Errorf("got %d sends, want 100", len(system.sends))
+	}
+}
+
+// TestClosedLoopKeepsAllSlotsBusy, and stops when told, with everything that was under way known.
+func TestClosedLoopKeepsAllSlotsBusy(t *testing.T) {
+	system := &fakeSystem{service: time.Millisecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SendOK}}
+	w, control := newWorker(nil)
+	stop := 100 * time.Millisecond
+	env := envFunc{system, func() {
+		if system.now >= stop {
+			control.Stop(stop)
+		}
+	}}
+	if err := w.Run(env, system, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(system.sends); n < 8*99 || n > 8*101 {
+		t.Errorf("got %d sends, want 8 in each of 100 ms", n)
+	}
+	if w.tally.total.ackedTotal() != int64(len(system.sends)) || len(system.queue) != 0 {
+		t.Errorf("got %d acknowledged of %d", w.tally.total.ackedTotal(), len(system.sends))
+	}
+}
+
+// envFunc calls look before each Wait.
+type envFunc struct {
+	*fakeSystem
+	look func()
+}
+
+func (e envFunc) Wait(until time.Duration, buf []driver.Completion) int {
+	e.look()
+	return e.fakeSystem.Wait(until, buf)
+}
+
+// TestClosedLoopRestsAfterFailure: a system that is gone must not be asked a million times a second.
+func TestClosedLoopRestsAfterFailure(t *testing.T) {
+	system := &fakeSystem{refuse: driver.ErrNotConnected}
+	w, control := newWorker(nil)
+	env := envFunc{system, func() {
+		if system.now >= time.Second {
+			control.Stop(time.Second)
+		}
+	}}
+	if err := w.Run(env, system, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(system.sends); n < 8*9 || n > 8*12 {
+		t.Errorf("got %d attempts in 1 s, want one in 100 ms for each of 8 slots", n)
+	}
+	if system.sleeps > 200 {
+		t.Errorf("got %d wake-ups in 1 s", system.sleeps)
+	}
+}
+
+// TestMarkLeavesTheWarmUpOut counts and measures only what was intended to start after the mark.
+func TestMarkLeavesTheWarmUpOut(t *testing.T) {
+	system := &fakeSystem{service: time.Millisecond, stallFrom: 0, stallTo: 100 * time.Millisecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SendOK}}
+	w, control := newWorker(limited(Constant{1000}, 1000))
+	marked := false
+	env := envFunc{system, func() {
+		if !marked && system.now >= 300*time.Millisecond {
+			control.Mark(system.now)
+			marked = true
+		}
+	}}
+	if err := w.Run(env, system, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := time.Duration(w.Latency.Response.Max()); got > 2*time.Millisecond {
+		t.Errorf("got %v after the mark, want 1ms: the stall came before", got)
+	}
+	if n := w.tally.window.ackedTotal(); n < 690 || n > 701 {
+		t.Errorf("got %d acknowledgements in the window, want about 700", n)
+	}
+	if n := w.tally.total.ackedTotal(); n != 1000 {
+		t.Errorf("got %d acknowledgements in all, want 1000", n)
+	}
+}
+
+// TestInvokeIsRecordedBeforeTheSend: what a broker has received must be in the history, whenever the harness dies.
+func TestInvokeIsRecordedBeforeTheSend(t *testing.T) {
+	dir := t.TempDir()
+	rec := newRecorder(t, dir)
+	system := &fakeSystem{service: time.Millisecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SlaveNotAvailable, Node: "a-0"}}
+	w, _ := newWorker(limited(Constant{1000}, 20))
+	w.Process = 4
+	w.Start = time.Millisecond
+	if err := w.Run(system, system, rec); err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open := map[uint64]history.Event{}
+	invokes := 0
+	for _, e := range eventsOf(t, dir) {
+		if e.Type == history.Invoke {
+			invokes++
+			open[e.Op] = e
+			continue
+		}
+		begin, ok := open[e.Op]
+		if !ok || e.Type != history.OK || e.Value != begin.Value || e.Queue != begin.Queue || e.Offset < 0 || e.P != 4 || e.T < begin.T || e.F != history.Send {
+			t.Errorf("got %+v after %+v", e, begin)
+		}
+		delete(open, e.Op)
+	}
+	if invokes != 20 || len(open) != 0 {
+		t.Errorf("got %d invokes and %d without an outcome, want 20 and 0", invokes, len(open))
+	}
+}
