@@ -13,18 +13,29 @@ import (
 	"holdfast/scenarios"
 )
 
-// apache returns RocketMQ 5.5.0, prepared, or skips the test with the reason.
-func apache(t *testing.T) System {
-	t.Helper()
+// reasonAgainst says why tests of Apache RocketMQ do not run; "" when they do.
+func reasonAgainst() string {
 	if os.Getenv("HOLDFAST_APACHE") != "1" {
-		t.Skip("starts Apache RocketMQ, which takes half a minute: set HOLDFAST_APACHE=1")
+		return "starts Apache RocketMQ, which takes half a minute: set HOLDFAST_APACHE=1"
 	}
 	for _, program := range []string{"java", "mvn"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs Java and Maven: %v", err)
+			return "needs Java and Maven: " + err.Error()
 		}
 	}
-	sys, err := ParseSystem("rocketmq:5.5.0")
+	return ""
+}
+
+// apache returns RocketMQ of that version, prepared, in a sandbox; or skips the test with the reason.
+func apache(t *testing.T, version string) System {
+	t.Helper()
+	if reason := reasonAgainst(); reason != "" {
+		t.Skip(reason)
+	}
+	if outside != nil {
+		t.Skip(outside)
+	}
+	sys, err := ParseSystem("rocketmq:" + version)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,28 +48,39 @@ func apache(t *testing.T) System {
 // TestRocketMQLosesPower is the riskiest assumption of the sandbox: that what Apache RocketMQ writes through a shared mapping
 // and does not sync is lost in a power cut, always as a suffix of the log, and that what it syncs is kept.
 func TestRocketMQLosesPower(t *testing.T) {
-	sys := apache(t)
-	if outside != nil {
-		t.Skip(outside)
-	}
 	for _, row := range []struct {
-		flush string
-		loses bool
-	}{{"ASYNC_FLUSH", true}, {"SYNC_FLUSH", false}} {
-		t.Run(row.flush, func(t *testing.T) {
+		version, role, flush string
+		recovery             nemesis.Recovery
+		loses, long          bool
+	}{
+		{"5.5.0", "ASYNC_MASTER", "ASYNC_FLUSH", nemesis.Returns, true, false},
+		{"5.5.0", "ASYNC_MASTER", "SYNC_FLUSH", nemesis.Returns, false, false},
+		{"5.5.0", "SYNC_MASTER", "ASYNC_FLUSH", nemesis.Returns, true, true}, // although the slave has all of it
+		{"5.5.0", "SYNC_MASTER", "ASYNC_FLUSH", nemesis.Promoted, false, true},
+		{"4.9.7", "ASYNC_MASTER", "ASYNC_FLUSH", nemesis.Returns, true, true},
+		{"4.9.7", "SYNC_MASTER", "ASYNC_FLUSH", nemesis.Promoted, false, true},
+	} {
+		t.Run(row.version+" "+row.role+" "+row.flush+" "+string(row.recovery), func(t *testing.T) {
+			if row.long && os.Getenv("HOLDFAST_LONG") != "1" {
+				t.Skip("long: set HOLDFAST_LONG=1")
+			}
+			sys := apache(t, row.version)
 			ctx, cancel := context.WithTimeout(t.Context(), 110*time.Second)
 			defer cancel()
-			out, err := trial(t, sys, row.flush).Run(ctx, Sandbox{System: sys}, func(what string) { t.Log(time.Now().Format("05.000"), what) })
+			trial := powerLoss(sys, result.Contract{BrokerRole: row.role, FlushDiskType: row.flush, InSyncReplicas: 2}, row.recovery, t.TempDir())
+			out, err := trial.Run(ctx, Sandbox{System: sys}, func(what string) { t.Log(time.Now().Format("15:04:05.000"), what) })
 			if err != nil {
 				t.Fatal(err)
 			}
-			fault := out.History.Faults[0]
-			t.Logf("effect %v, cut %v after an fsync; verdict %+v", out.Effect, out.SinceSync, out.Verdict)
 			if out.Effect["processes"] != 1 {
 				t.Errorf("got %d processes that lost power, want 1", out.Effect["processes"])
 			}
-			acked, lost, middle := losses(out.History, "a-0", fault.Start)
-			t.Logf("%d acknowledged before the cut, %d of them lost; unacknowledged window %v", acked, lost, out.SinceSync)
+			serves := "a-0"
+			if row.recovery == nemesis.Promoted {
+				serves = "a-1"
+			}
+			acked, lost, middle := losses(out.History, serves, out.History.Faults[0].Start)
+			t.Logf("cut %v after an fsync, effect %v: %d of %d acknowledged messages lost", out.SinceSync, out.Effect, lost, acked)
 			if acked < 1000 {
 				t.Errorf("got %d acknowledgements before the cut, want a thousand", acked)
 			}
@@ -72,15 +94,15 @@ func TestRocketMQLosesPower(t *testing.T) {
 	}
 }
 
-// trial is one power loss of a master that returns, 250 ms after an fsync of its commit log: within the 500 ms in which
-// ASYNC_FLUSH does not sync.
-func trial(t *testing.T, sys System, flush string) scenarios.Trial {
+// powerLoss is one power loss of a master, 250 ms or more after an fsync of its commit log: within the 500 ms in which ASYNC_FLUSH does
+// not sync.
+func powerLoss(sys System, c result.Contract, r nemesis.Recovery, dir string) scenarios.Trial {
 	return scenarios.Trial{
 		Name:     "power-loss-apache",
 		System:   result.System{Name: sys.Name, Version: sys.Version, Profile: sys.Profile},
-		Contract: result.Contract{BrokerRole: "ASYNC_MASTER", FlushDiskType: flush},
-		Fault:    nemesis.Fault{Kind: "power", Target: nemesis.Master, Recovery: nemesis.Returns},
-		Index:    1, Of: 2, Seed: 1, Dir: t.TempDir(),
+		Contract: c,
+		Fault:    nemesis.Fault{Kind: "power", Target: nemesis.Master, Recovery: r},
+		Index:    1, Of: 2, Seed: 1, Dir: dir,
 		Load: scenarios.FaultLoad{
 			Rate: 500, Size: 1024, Hold: 4 * time.Second, After: time.Second, MinAcks: 1000, Window: scenarios.WindowUnderLoad,
 			Drain: 20 * time.Second, Timeout: 8 * time.Second, Clients: 2, InFlight: 256,
