@@ -63,12 +63,18 @@ func newRig(t testing.TB, cfg Config, nodes ...string) *rig {
 		}
 	})
 	for _, node := range nodes {
-		if err := c.Mount(node, r.backing(node), r.mount(node)); err != nil {
-			t.Fatal(err)
-		}
-		r.startHand(node)
+		r.add(node)
 	}
 	return r
+}
+
+// add gives the node a disk and a hand.
+func (r *rig) add(node string) {
+	r.t.Helper()
+	if err := r.c.Mount(node, r.backing(node), r.mount(node)); err != nil {
+		r.t.Fatal(err)
+	}
+	r.startHand(node)
 }
 
 func (r *rig) startHand(node string) {
