@@ -41,6 +41,7 @@ type Send struct {
 // until the next Reset.
 type Intake struct {
 	cfg      *Config
+	frames   bool         // requests stay frames: nothing else is decoded
 	host     message.Host // of the client
 	hostV6   bool
 	store    message.Host // of this broker
@@ -83,7 +84,7 @@ func (in *Intake) Decode(b []byte) (requests []Request, n int, err error) {
 		n += size
 		in.requests = append(in.requests, Request{Frame: frame})
 		r := &in.requests[len(in.requests)-1]
-		if frame.IsResponse() {
+		if in.frames || frame.IsResponse() {
 			continue
 		}
 		switch frame.Code {

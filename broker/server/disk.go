@@ -1,0 +1,78 @@
+package server
+
+import (
+	"holdfast/broker"
+	"holdfast/broker/store"
+	"holdfast/broker/vfs"
+)
+
+// disks are the ways to the disk threads. The node has one job of a kind outstanding, so that one place each never blocks.
+type disks struct {
+	write chan *store.WriteJob
+	sync  chan *store.SyncJob
+	aux   chan *store.AuxJob
+	quit  chan struct{}
+}
+
+func (d *disks) init() {
+	d.write = make(chan *store.WriteJob, 1)
+	d.sync = make(chan *store.SyncJob, 1)
+	d.aux = make(chan *store.AuxJob, 1)
+	d.quit = make(chan struct{})
+}
+
+// close ends the threads once they have nothing to do.
+func (d *disks) close() { close(d.quit) }
+
+// writer is the thread that runs writes that no reader runs itself.
+func (s *Server) writer() {
+	st := s.newStepper()
+	for {
+		select {
+		case job := <-s.disk.write:
+			for job != nil {
+				st.decide(&broker.Event{Kind: broker.KindWritten, Err: job.Run()})
+				job = st.write
+				st.carryOut()
+			}
+		case <-s.disk.quit:
+			return
+		}
+	}
+}
+
+// syncer is the thread that runs syncs, beside the writes.
+func (s *Server) syncer() {
+	st := s.newStepper()
+	for {
+		select {
+		case job := <-s.disk.sync:
+			st.step(&broker.Event{Kind: broker.KindSynced, Err: job.Run()})
+		case <-s.disk.quit:
+			return
+		}
+	}
+}
+
+// auxer is the thread that runs the work behind the log.
+func (s *Server) auxer() {
+	st := s.newStepper()
+	for {
+		select {
+		case job := <-s.disk.aux:
+			st.step(&broker.Event{Kind: broker.KindAuxDone, Err: job.Run()})
+		case <-s.disk.quit:
+			return
+		}
+	}
+}
+
+func (s *Server) load(job *store.LoadJob) {
+	job.Run() // the node learns the outcome from the job
+	s.newStepper().step(&broker.Event{Kind: broker.KindLoaded, Load: job})
+}
+
+func (s *Server) save(save broker.Save) {
+	err := vfs.WriteFile(s.fs, save.Name, save.Bytes)
+	s.newStepper().step(&broker.Event{Kind: broker.KindSaved, Name: save.Name, Err: err})
+}

@@ -1,0 +1,307 @@
+// Package server drives one node, a broker or a name server, with sockets, disk threads and timers. It decides nothing:
+// whoever has an event takes the lock, calls Step, appends what came out to outboxes under that lock, and does the system
+// calls outside it. Each outbox has one drainer at a time, so that replies and replication leave in the order of the Steps.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"holdfast/broker"
+	"holdfast/broker/durability"
+	"holdfast/broker/route"
+	"holdfast/broker/store"
+	"holdfast/broker/vfs"
+)
+
+// Config sets up a Server.
+type Config struct {
+	Node     broker.Config
+	Store    store.Config
+	StoreDir string // directory of the store; "" keeps it in memory
+	Listen   string // address for clients; port 0 chooses one
+	HAListen string // address for slaves; "" serves none
+	Notes    []string
+	Seed     uint64 // of the choice of queues; 0 draws one
+
+	FS     vfs.FS                                                   // replaces StoreDir
+	Log    *slog.Logger                                             // nil: slog.Default()
+	Bind   func(addr string) (net.Listener, error)                  // nil: TCP
+	Dial   func(ctx context.Context, addr string) (net.Conn, error) // nil: TCP
+	Before func(ev *broker.Event)                                   // test seam: called before each Step, outside the lock
+}
+
+// DefaultConfig returns RocketMQ's defaults under the semantics of a profile.
+func DefaultConfig(p durability.Profile) Config {
+	return Config{Node: broker.DefaultConfig(p)}
+}
+
+// machine is what the driver needs of a node.
+type machine interface {
+	Step(now broker.Instant, ev *broker.Event, out *broker.Output)
+	AppendReply(dst []byte, r *broker.Reply) ([]byte, error)
+	Intake(addr string) *broker.Intake
+}
+
+// ErrStart wraps what keeps a server from starting; the text says what and where.
+var ErrStart = errors.New("start")
+
+// Server is a running node.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	node  machine
+	store *store.Store
+	fs    vfs.FS
+	begun time.Time
+
+	listener, haListener net.Listener
+
+	mu       sync.Mutex // guards everything below and the node
+	out      broker.Output
+	conns    connTable
+	peers    peerTable
+	timer    *time.Timer
+	armed    time.Duration // when the timer fires; 0: not armed
+	stopped  bool
+	closing  bool
+	failed   error
+	joined   bool // a name server has the broker
+	joinedCh chan struct{}
+
+	disk    disks
+	calls   caller
+	workers sync.WaitGroup
+	done    chan struct{} // closed when the node has stopped or failed
+}
+
+// Start opens the store, listens, and serves clients until Close. Errors (ErrStart) leave nothing behind.
+func Start(cfg Config) (*Server, error) {
+	s := newServer(cfg)
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		s.closeListeners()
+		return nil, err
+	}
+	s.run()
+	return s, nil
+}
+
+// StartNameServer is Start for a name server at addr.
+func StartNameServer(cfg Config, routes route.Config) (*Server, error) {
+	cfg.HAListen = ""
+	s := newServer(cfg)
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	node, err := broker.NewNameServer(routes)
+	if err != nil {
+		s.closeListeners()
+		return nil, fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	s.node = node
+	s.run()
+	return s, nil
+}
+
+func newServer(cfg Config) *Server {
+	s := &Server{cfg: cfg, log: cfg.Log, begun: time.Now(), done: make(chan struct{}), joinedCh: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.cfg.Bind == nil {
+		s.cfg.Bind = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+	}
+	if s.cfg.Dial == nil {
+		dialer := net.Dialer{Timeout: 3 * time.Second}
+		s.cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }
+	}
+	s.disk.init()
+	s.calls.init(s)
+	return s
+}
+
+func (s *Server) listen() error {
+	var err error
+	if s.listener, err = s.cfg.Bind(s.cfg.Listen); err != nil {
+		return fmt.Errorf("%w: listen on %s: %w", ErrStart, s.cfg.Listen, err)
+	}
+	if s.cfg.HAListen == "" {
+		return nil
+	}
+	if s.haListener, err = s.cfg.Bind(s.cfg.HAListen); err != nil {
+		s.listener.Close()
+		return fmt.Errorf("%w: listen for slaves on %s: %w", ErrStart, s.cfg.HAListen, err)
+	}
+	return nil
+}
+
+// open opens the store and makes the node over it.
+func (s *Server) open() error {
+	s.fs = s.cfg.FS
+	if s.fs == nil && s.cfg.StoreDir != "" {
+		s.fs = vfs.OS(s.cfg.StoreDir)
+	}
+	if s.fs == nil {
+		s.fs = vfs.Locked(vfs.NewMem())
+	}
+	if err := s.fs.MkdirAll("config"); err != nil {
+		return fmt.Errorf("%w: store %s: %w", ErrStart, s.cfg.StoreDir, err)
+	}
+	st, recovery, err := store.Open(s.fs, s.cfg.Store)
+	if err != nil {
+		return fmt.Errorf("%w: store %s: %w", ErrStart, s.cfg.StoreDir, err)
+	}
+	s.log.Info("store opened", "dir", s.cfg.StoreDir, "recovery", recovery.String())
+	s.store = st
+	s.cfg.Node.Addr = addrPort(s.listener)
+	if s.haListener != nil {
+		s.cfg.Node.HAAddr = addrPort(s.haListener)
+	}
+	seed := s.cfg.Seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	node, err := broker.New(s.cfg.Node, st, s.fs, rand.New(rand.NewPCG(seed, 0)))
+	if err != nil {
+		st.Close()
+		return fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	s.node = node
+	return nil
+}
+
+func addrPort(l net.Listener) netip.AddrPort {
+	a, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1) // a listener that is no socket
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+func (s *Server) run() {
+	s.timer = time.AfterFunc(time.Hour, s.woke)
+	s.timer.Stop()
+	s.spawn(s.writer)
+	s.spawn(s.syncer)
+	s.spawn(s.auxer)
+	s.spawn(func() { s.accept(s.listener, s.serveClient) })
+	if s.haListener != nil {
+		s.spawn(func() { s.accept(s.haListener, s.serveSlave) })
+	}
+	s.newStepper().step(&broker.Event{Kind: broker.KindWoke})
+}
+
+func (s *Server) spawn(f func()) {
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		f()
+	}()
+}
+
+// Addr returns the address for clients.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// HAAddr returns the address for slaves; "" when none are served.
+func (s *Server) HAAddr() string {
+	if s.haListener == nil {
+		return ""
+	}
+	return s.haListener.Addr().String()
+}
+
+// Registered is closed when a name server has taken the broker.
+func (s *Server) Registered() <-chan struct{} { return s.joinedCh }
+
+// Done is closed when the server has ended by itself; Err tells why.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Err returns why the server ended by itself, nil while it runs.
+func (s *Server) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// closeTimeout bounds an orderly end: a disk that does not answer must not hold it for ever.
+const closeTimeout = 10 * time.Second
+
+// Close ends the server in order: what is in memory goes to the disk, the store is closed. It returns what went wrong.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
+	if failed == nil {
+		s.newStepper().step(&broker.Event{Kind: broker.KindStop})
+		select {
+		case <-s.done:
+		case <-time.After(closeTimeout):
+			s.fail(fmt.Errorf("not stopped within %v", closeTimeout))
+		}
+	}
+	s.tearDown()
+	s.workers.Wait()
+	if s.store != nil && s.Err() == nil {
+		return s.store.Close()
+	}
+	return s.Err()
+}
+
+// tearDown ends every goroutine that waits for a socket or for work.
+func (s *Server) tearDown() {
+	s.mu.Lock()
+	again := s.closing
+	s.closing = true
+	conns, peers := s.conns.all(), s.peers.all()
+	s.timer.Stop()
+	s.mu.Unlock()
+	s.closeListeners()
+	for _, c := range conns {
+		c.close()
+	}
+	for _, p := range peers {
+		p.close()
+	}
+	s.calls.close()
+	if !again {
+		s.disk.close()
+	}
+}
+
+func (s *Server) closeListeners() {
+	s.listener.Close()
+	if s.haListener != nil {
+		s.haListener.Close()
+	}
+}
+
+// fail ends the server because it cannot go on safely.
+func (s *Server) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failLocked(err)
+}
+
+func (s *Server) failLocked(err error) {
+	if s.failed == nil && !s.stopped {
+		s.failed = err
+		close(s.done)
+		s.log.Error("halted", "err", err)
+	}
+}
+
+// now returns the instant of an event.
+func (s *Server) now() broker.Instant {
+	t := time.Now()
+	return broker.Instant{Mono: t.Sub(s.begun) + 1, Wall: t.UnixMilli()}
+}

@@ -1,0 +1,43 @@
+//go:build unix
+
+package server
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// tryWriter writes to a socket without ever waiting.
+type tryWriter struct{ raw syscall.RawConn }
+
+func tryWriterOf(nc net.Conn) tryWriter {
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			return tryWriter{raw}
+		}
+	}
+	return tryWriter{}
+}
+
+// try writes what the kernel takes at once, which may be nothing.
+func (t tryWriter) try(b []byte) (n int, err error) {
+	if t.raw == nil {
+		return 0, nil
+	}
+	var werr error
+	err = t.raw.Write(func(fd uintptr) bool {
+		n, werr = syscall.Write(int(fd), b)
+		return true
+	})
+	if n < 0 {
+		n = 0
+	}
+	if errors.Is(werr, syscall.EAGAIN) || errors.Is(werr, syscall.EINTR) {
+		werr = nil
+	}
+	if err == nil {
+		err = werr
+	}
+	return n, err
+}
