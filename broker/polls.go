@@ -191,3 +191,6 @@ func (n *Node) expel(q *queue, out *Output) {
 	}
 	n.polls.sweep()
 }
+
+// Parked returns how many pulls wait for messages.
+func (n *Node) Parked() int { return len(n.polls.heap) }
