@@ -190,7 +190,7 @@ func (s *Store) scanLog(trusted bool, r *Recovery) error {
 	if trusted {
 		from = max(from, s.saved.indexed)
 	}
-	c := &scanner{segs: s.segs, segBytes: s.cfg.SegmentBytes, pos: from}
+	c := &scanner{segs: s.segs, segBytes: s.cfg.SegmentBytes, pos: from, doubt: s.saved.synced}
 	var err error
 	for err == nil {
 		var b []byte

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"holdfast/broker/message"
+	"holdfast/broker/vfs"
 )
 
 // scanBlock is how many bytes a scanner reads at a time.
@@ -17,6 +18,7 @@ type scanner struct {
 	segs     []*segment
 	segBytes int64
 	pos      int64 // physical offset of the next record
+	doubt    int64 // records from this physical offset on may be torn
 	buf      []byte
 	bufAt    int64 // physical offset of buf[0]
 	record   message.Record
@@ -94,9 +96,36 @@ func (c *scanner) next() (b []byte, phys int64, err error) {
 		if c.record.PhysOffset != c.pos {
 			return nil, 0, c.bad("record says that it stands at %d", c.record.PhysOffset)
 		}
+		if c.pos >= c.doubt && torn(c.pos-g.base+int64(size-len(c.record.Properties)), c.record.Properties) {
+			return nil, 0, c.bad("properties torn")
+		}
 		c.pos += int64(size)
 		return b, c.pos - int64(size), nil
 	}
+}
+
+// torn says whether a part of b, which stands at offset at of its file, never reached the disk: what lies in one of its
+// sectors is all zero, as everything behind the end of a log is. No checksum covers a record's properties (they are the
+// last in it), so that a record whose end was lost would else pass for whole. Text that ends in byte 0 just where a
+// sector begins would be taken for torn; clients end properties with byte 2.
+func torn(at int64, b []byte) bool {
+	for len(b) > 0 {
+		n := int(min(int64(len(b)), vfs.Sector-at%vfs.Sector))
+		if allZero(b[:n]) {
+			return true
+		}
+		b, at = b[n:], at+int64(n)
+	}
+	return false
+}
+
+func allZero(b []byte) bool {
+	for _, v := range b {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Error makes a Bad the error of a scan.
