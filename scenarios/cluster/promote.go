@@ -20,11 +20,17 @@ func (g *Group) Promote(ctx context.Context, name string, stop func(context.Cont
 	if err := stop(ctx); err != nil {
 		return err
 	}
-	old.Role, old.brokerID = Slave, n.brokerID
-	n.Role, n.brokerID = Master, 0
-	g.promoted = true
+	g.swap(n)
 	if err := g.StartNode(ctx, name); err != nil {
 		return err
 	}
 	return g.AwaitMaster(ctx)
+}
+
+// swap gives slave n the master's part, and the master that of n.
+func (g *Group) swap(n *Node) {
+	old := g.Master()
+	old.Role, old.brokerID = Slave, n.brokerID
+	n.Role, n.brokerID = Master, 0
+	g.promoted = true
 }
