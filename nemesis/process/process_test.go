@@ -1,0 +1,355 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	ossignal "os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"holdfast/broker/vfs"
+	"holdfast/nemesis/disk"
+	"holdfast/scenarios/cluster/sandbox"
+)
+
+// actEnv makes the test binary a node.
+const actEnv = "HOLDFAST_PROCESS_TEST"
+
+// impossible says why the tests cannot mount; nil when they run in a sandbox.
+var impossible error
+
+func TestMain(m *testing.M) {
+	if code, ok := disk.Main(); ok {
+		os.Exit(code)
+	}
+	if code, ok := sandbox.Main(); ok {
+		os.Exit(code)
+	}
+	if act := os.Getenv(actEnv); act != "" {
+		os.Exit(node(act, os.Args[1:]))
+	}
+	if !sandbox.Inside() {
+		if impossible = sandbox.Probe(); impossible == nil {
+			code, err := sandbox.Enter()
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = 1
+			}
+			os.Exit(code)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// node is what a process under test does.
+func node(act string, args []string) int {
+	switch act {
+	case "stubborn":
+		ossignal.Ignore(syscall.SIGTERM)
+		fmt.Println("ready")
+		select {}
+	case "idle":
+		fmt.Println("ready")
+		select {}
+	case "append": // appends numbered records to a file, syncs every 10th, and says how many are synced
+		if err := appendRecords(args[0]); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
+	return 0
+}
+
+// record is the length of a record in bytes; each begins with its number.
+const record = 1000
+
+func appendRecords(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, record)
+	for i := 1; ; i++ {
+		copy(b, fmt.Sprintf("%09d", i))
+		if _, err := f.Write(b); err != nil {
+			return err
+		}
+		if i%10 != 0 {
+			continue
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		fmt.Println("synced", i)
+	}
+}
+
+func startNode(t *testing.T, act string, args ...string) (p *Started, log string) {
+	t.Helper()
+	log = filepath.Join(t.TempDir(), "log")
+	p, err := Start(Command{Name: act, Argv: append([]string{"/proc/self/exe"}, args...), Env: []string{actEnv + "=" + act}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := Kill(context.Background(), p); err != nil {
+			t.Error(err)
+		}
+	})
+	return p, log
+}
+
+// awaitLine waits until the log has a line that begins with prefix.
+func awaitLine(t *testing.T, log, prefix string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		b, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(string(b), prefix) || strings.Contains(string(b), "\n"+prefix) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("no line %q in the log", prefix)
+}
+
+func TestKill(t *testing.T) {
+	p, log := startNode(t, "idle")
+	awaitLine(t, log, "ready")
+	if killed, err := Kill(context.Background(), p); !killed || err != nil {
+		t.Errorf("got %v, %v", killed, err)
+	}
+	if Alive(p) {
+		t.Error("alive after the kill")
+	}
+	if killed, err := Kill(context.Background(), p); killed || err != nil {
+		t.Errorf("a second kill: got %v, %v; want no effect", killed, err)
+	}
+	var exit *exec.ExitError
+	if !errors.As(p.Err(), &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Errorf("ended by %v", p.Err())
+	}
+}
+
+func TestStop(t *testing.T) {
+	for _, tt := range []struct {
+		act      string
+		patience time.Duration
+		graceful bool
+	}{{"idle", 10 * time.Second, true}, {"stubborn", 20 * time.Millisecond, false}} {
+		p, log := startNode(t, tt.act)
+		awaitLine(t, log, "ready")
+		if graceful, err := Stop(context.Background(), p, tt.patience); graceful != tt.graceful || err != nil {
+			t.Errorf("%s: got %v, %v", tt.act, graceful, err)
+		}
+	}
+}
+
+func TestPause(t *testing.T) {
+	p, log := startNode(t, "idle")
+	awaitLine(t, log, "ready")
+	paused, err := Pause(context.Background(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if still, err := stopped(p.PID()); !still || err != nil {
+		t.Errorf("not every thread is stopped: %v", err)
+	}
+	time.Sleep(5 * time.Millisecond)
+	if stood, err := paused.Resume(); stood < 5*time.Millisecond || err != nil {
+		t.Errorf("stood still for %v, %v", stood, err)
+	}
+	if stood, err := paused.Resume(); stood != 0 || err != nil {
+		t.Errorf("a second resume: %v, %v; want no effect", stood, err)
+	}
+	if _, err := Kill(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pause(context.Background(), p); !errors.Is(err, ErrGone) {
+		t.Errorf("pause of what is gone: got %v", err)
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	if _, err := Start(Command{Name: "a", Argv: []string{"/no/such/program"}}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Start(Command{Name: "a"}); err == nil {
+		t.Error("started nothing")
+	}
+}
+
+// cluster is two nodes that append to their lossy disks.
+type cluster struct {
+	disks *disk.Client
+	dir   string
+	procs map[string]Process
+	logs  map[string]string
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	if impossible != nil {
+		t.Skip(impossible)
+	}
+	disks, err := disk.Start(context.Background(), disk.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{disks, t.TempDir(), map[string]Process{}, map[string]string{}}
+	t.Cleanup(func() { // after the nodes' own
+		if err := disks.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, node := range []string{"a-0", "a-1"} {
+		mount := filepath.Join(c.dir, node, "mount")
+		if err := disks.Mount(node, filepath.Join(c.dir, node, "backing"), mount); err != nil {
+			t.Fatal(err)
+		}
+		c.procs[node], c.logs[node] = startNode(t, "append", filepath.Join(mount, "log"))
+	}
+	for _, log := range c.logs {
+		awaitLine(t, log, "synced")
+	}
+	return c
+}
+
+// check returns how many whole records the node's disk has, and how many it has said are synced.
+func (c *cluster) check(t *testing.T, node string) (there, synced int) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(c.dir, node, "backing", "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for there*record+9 <= len(b) {
+		if n, err := strconv.Atoi(string(b[there*record : there*record+9])); err != nil || n != there+1 {
+			break
+		}
+		there++
+	}
+	log, err := os.ReadFile(c.logs[node])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(log)) {
+		if n, ok := strings.CutPrefix(line, "synced "); ok {
+			synced, err = strconv.Atoi(strings.TrimSpace(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			t.Fatalf("%s said %q: a call failed before it was killed", node, line)
+		}
+	}
+	return there, synced
+}
+
+func TestPowerCut(t *testing.T) {
+	c := newCluster(t)
+	var stamps []string
+	cut, err := PowerCut(context.Background(), c.disks, c.procs, CutOptions{
+		Seed:  1,
+		Start: func() { stamps = append(stamps, fmt.Sprint("start ", Alive(c.procs["a-0"]), Alive(c.procs["a-1"]))) },
+		Down:  func(cut Cut) { stamps = append(stamps, fmt.Sprint("down ", cut.Processes, Alive(c.procs["a-0"]))) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(stamps, ", "), "start true true, down 2 false"; got != want {
+		t.Errorf("stamps: got %q, want %q", got, want)
+	}
+	if effect := cut.Effect(); effect["processes"] != 2 || cut.At.IsZero() || cut.Killing <= 0 {
+		t.Errorf("got %v, %+v", effect, cut)
+	}
+	for node := range c.procs {
+		there, synced := c.check(t, node)
+		if there < synced || there > synced+10 {
+			t.Errorf("%s: %d records are there, %d were said to be synced, every 10th is", node, there, synced)
+		}
+	}
+	for node := range c.procs { // the disks can be used again
+		if err := c.disks.Remount(node); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestManyCuts cuts often, so that cuts fall into every phase of a node's work: no record that was said to be synced may
+// be missing, and some that were not must be.
+func TestManyCuts(t *testing.T) {
+	cuts, lost := 8, int64(0)
+	if os.Getenv("HOLDFAST_LONG") != "" {
+		cuts = 300
+	}
+	for range cuts {
+		c := newCluster(t)
+		cut, err := PowerCut(context.Background(), c.disks, c.procs, CutOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for node := range c.procs {
+			if there, synced := c.check(t, node); there < synced {
+				t.Errorf("%s: %d records are there, %d were said to be synced", node, there, synced)
+			}
+			lost += cut.Disks[node].BytesLost
+		}
+	}
+	if lost == 0 {
+		t.Errorf("%d cuts of two nodes lost nothing", cuts)
+	}
+}
+
+func TestRehearsalDoesNothing(t *testing.T) {
+	c := newCluster(t)
+	stamps := 0
+	cut, err := PowerCut(context.Background(), c.disks, c.procs, CutOptions{Off: true,
+		Start: func() { stamps++ },
+		Down:  func(cut Cut) { stamps++ },
+	})
+	if err != nil || stamps != 2 {
+		t.Errorf("%d stamps, %v", stamps, err)
+	}
+	if effect := cut.Effect(); effect["processes"] != 0 || effect["bytesLost"] != 0 {
+		t.Errorf("a rehearsal has the effect %v", effect)
+	}
+	for node, p := range c.procs {
+		if !Alive(p) {
+			t.Errorf("%s has ended", node)
+		}
+	}
+}
+
+func TestCutOfTheDeadHasNoEffect(t *testing.T) {
+	c := newCluster(t)
+	for _, p := range c.procs {
+		if _, err := Kill(context.Background(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut, err := PowerCut(context.Background(), c.disks, c.procs, CutOptions{})
+	if err != nil || cut.Effect()["processes"] != 0 {
+		t.Errorf("got %v, %v: nobody was alive", cut.Effect(), err)
+	}
+}
+
+func TestSurvivorsAreDrawnFromTheSeed(t *testing.T) {
+	c := newCluster(t)
+	cut, err := PowerCut(context.Background(), c.disks, c.procs, CutOptions{Seed: 7, Loss: vfs.Loss{KeepPercent: 100}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if effect := cut.Effect(); effect["pagesLost"] != 0 || effect["processes"] != 2 {
+		t.Errorf("got %v although all pages survive", effect)
+	}
+}
