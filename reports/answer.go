@@ -21,16 +21,19 @@ type answer struct {
 func (v *view) answer() answer {
 	a := answer{Open: v.open()}
 	a.Control, a.Failed = v.control()
-	if row, ok := v.advice(); ok {
-		a.Sentences = append(a.Sentences, v.lossSentence(row), v.keptSentence(row))
-		if cost := v.costSentence(row); cost != "" {
-			a.Sentences = append(a.Sentences, cost)
-		}
-		a.Trap = v.trap(row)
-	} else {
+	row, ok := v.advice()
+	if !ok {
 		a.Sentences = v.everyRow()
+		return a
 	}
-	a.Sentences = slices.DeleteFunc(a.Sentences, func(s string) bool { return s == "" })
+	a.Trap = v.trap(row)
+	subject := contractTitle(row)
+	for _, sentence := range []func(result.Contract, string) string{v.lossSentence, v.keptSentence, v.costSentence} {
+		if s := sentence(row, subject); s != "" {
+			a.Sentences = append(a.Sentences, s)
+			subject = "It"
+		}
+	}
 	return a
 }
 
@@ -42,38 +45,28 @@ func (v *view) advice() (result.Contract, bool) {
 	return v.find("SYNC_MASTER", "ASYNC_FLUSH", 0)
 }
 
-// lossSentence says in which failures a row lost messages, and how many.
-func (v *view) lossSentence(row result.Contract) string {
+// lossSentence says in which failures a row lost messages, and how many; and which failures prove nothing.
+func (v *view) lossSentence(row result.Contract, subject string) string {
 	var lost, doubts []string
-	measured := 0
 	for _, f := range v.faults {
 		c := v.cell(row, f.name)
 		switch {
 		case c == nil:
 		case c.RPO != nil && c.RPO.LossyCuts > 0:
-			measured++
 			lost = append(lost, lossPhrase(f, c))
 		case c.Verdict == result.Inconclusive:
 			doubts = append(doubts, f.title())
-		default:
-			measured++
 		}
 	}
-	var s string
 	switch {
-	case len(lost) > 0:
-		s = contractTitle(row) + " lost acknowledged messages " + list(lost)
-	case measured > 0:
-		s = fmt.Sprintf("%s lost no acknowledged message in %s tested", contractTitle(row), plural(measured, "kind of failure"))
-	case len(doubts) > 0:
-		return fmt.Sprintf("What %s loses is not known: %s inconclusive.", contractTitle(row), isAre(doubts))
-	default:
+	case len(lost) == 0 && len(doubts) == 0:
 		return ""
+	case len(lost) == 0:
+		return fmt.Sprintf("What %s loses is not known in full: %s inconclusive.", subject, isAre(doubts))
+	case len(doubts) > 0:
+		return subject + " lost acknowledged messages " + list(lost) + "; " + isAre(doubts) + " inconclusive."
 	}
-	if len(doubts) > 0 {
-		s += "; " + isAre(doubts) + " inconclusive"
-	}
-	return s + "."
+	return subject + " lost acknowledged messages " + list(lost) + "."
 }
 
 func isAre(words []string) string {
@@ -98,7 +91,7 @@ func lossPhrase(f faultColumn, c *result.Cell) string {
 }
 
 // keptSentence says in which failures a row lost nothing, with the bounds.
-func (v *view) keptSentence(row result.Contract) string {
+func (v *view) keptSentence(row result.Contract, subject string) string {
 	var kept []string
 	for _, f := range v.faults {
 		c := v.cell(row, f.name)
@@ -111,11 +104,11 @@ func (v *view) keptSentence(row result.Contract) string {
 	if len(kept) == 0 {
 		return ""
 	}
-	return "It lost nothing " + list(kept) + "."
+	return subject + " lost nothing " + list(kept) + "."
 }
 
 // costSentence compares the row's speed with ASYNC_MASTER of the same flush type, in absolute figures: one run has no percentages.
-func (v *view) costSentence(row result.Contract) string {
+func (v *view) costSentence(row result.Contract, subject string) string {
 	base, ok := v.find("ASYNC_MASTER", row.FlushDiskType, 0)
 	if !ok {
 		return ""
@@ -142,7 +135,7 @@ func (v *view) costSentence(row result.Contract) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("Against %s it costs: %s", contractTitle(base), strings.Join(parts, ", and "))
+	s := fmt.Sprintf("%s costs, against %s: %s", subject, contractTitle(base), strings.Join(parts, ", and "))
 	if a.Verdict == result.Inconclusive || b.Verdict == result.Inconclusive {
 		s += "; but these figures are inconclusive"
 	}
@@ -228,26 +221,53 @@ func failedControl(c *result.Cell) bool { return c.Control && c.RPO != nil && c.
 func (v *view) everyRow() []string {
 	var sentences []string
 	for _, row := range v.rows {
-		if s := v.lossSentence(row); s != "" {
-			sentences = append(sentences, s)
+		subject := contractTitle(row)
+		for _, sentence := range []func(result.Contract, string) string{v.lossSentence, v.keptSentence} {
+			if s := sentence(row, subject); s != "" {
+				sentences = append(sentences, s)
+				subject = "It"
+			}
 		}
 	}
 	return sentences
 }
 
-// open lists cells that are violated or inconclusive, the worst first, each with its reasons.
+// open lists cells that are violated or inconclusive, the worst first, each with its reasons; cells with the same reasons share a line.
 func (v *view) open() []string {
 	var lines []string
 	for _, verdict := range []result.Verdict{result.Violated, result.Inconclusive} {
+		var order []string
+		byReason := map[string][]*result.Cell{}
 		for i := range v.r.Cells {
 			c := &v.r.Cells[i]
 			if c.Verdict != verdict {
 				continue
 			}
-			lines = append(lines, fmt.Sprintf("%s: %s, %s: %s", verdict, c.Contract, cellTitle(c), reasons(c)))
+			why := reasons(c)
+			if len(byReason[why]) == 0 {
+				order = append(order, why)
+			}
+			byReason[why] = append(byReason[why], c)
+		}
+		for _, why := range order {
+			lines = append(lines, fmt.Sprintf("%s: %s: %s", verdict, cellsTitle(byReason[why]), why))
 		}
 	}
 	return lines
+}
+
+// cellsTitle names cells in words: one in full, several by their number and columns.
+func cellsTitle(cells []*result.Cell) string {
+	if len(cells) == 1 {
+		return cells[0].Contract.String() + ", " + cellTitle(cells[0])
+	}
+	var columns []string
+	for _, c := range cells {
+		if !slices.Contains(columns, c.Column()) {
+			columns = append(columns, c.Column())
+		}
+	}
+	return fmt.Sprintf("%s of %s", plural(len(cells), "cell"), list(columns))
 }
 
 // cellTitle is the fault of a cell in words.

@@ -17,6 +17,7 @@ const (
 	bad      tone = "violated"     // a promise broken, a claim refuted
 	doubtful tone = "inconclusive" // proves nothing
 	muted    tone = "muted"        // not run yet, not measured
+	heading  tone = "heading"
 )
 
 // entry is the text of one cell of a grid; it may have several lines.
@@ -43,13 +44,14 @@ type grid struct {
 // row appends a row; it must have an entry for each column.
 func (g *grid) row(entries ...entry) { g.Rows = append(g.Rows, entries) }
 
-const gap = "  " // between two columns of text
+// gap is between two columns of text, rule what it is below the head.
+const gap, rule = "  ", "──"
 
 // text draws the grid in at most width columns, as several blocks when it is wider. paint colours a tone.
 func (g *grid) text(width int, paint palette) string {
 	var b strings.Builder
 	if g.Title != "" {
-		b.WriteString(paint.strong(g.Title) + "\n")
+		b.WriteString(paint.tone(heading, wrap(g.Title, width, "")))
 	}
 	for _, columns := range g.split(width) {
 		b.WriteString(g.block(columns, paint))
@@ -120,7 +122,8 @@ func (g *grid) block(columns []int, paint palette) string {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(t.Render() + "\n") {
-		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+		line = strings.TrimSuffix(strings.TrimRight(line, " \n"), rule) // the gap after the last column
+		b.WriteString(line + "\n")
 	}
 	return b.String()
 }
@@ -135,11 +138,11 @@ func (g *grid) markdown() string {
 	var heads, rules []string
 	for _, c := range g.Columns {
 		heads = append(heads, markdownText(c.Head, " "))
-		rule := "---"
+		align := "---"
 		if c.Right {
-			rule = "---:"
+			align = "---:"
 		}
-		rules = append(rules, rule)
+		rules = append(rules, align)
 	}
 	line(heads)
 	line(rules)
@@ -190,7 +193,7 @@ func wrap(prose string, width int, indent string) string {
 // palette colours text for a terminal, or leaves it as it is.
 type palette struct{ on bool }
 
-var colours = map[tone]string{good: "32", warn: "33", bad: "1;31", doubtful: "35", muted: "2"}
+var colours = map[tone]string{good: "32", warn: "33", bad: "1;31", doubtful: "35", muted: "2", heading: "1"}
 
 func (p palette) paint(code, s string) string {
 	if !p.on || code == "" || s == "" {
@@ -199,7 +202,7 @@ func (p palette) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-func (p palette) strong(s string) string { return p.paint("1", s) }
+func (p palette) strong(s string) string { return p.tone(heading, s) }
 
 // dim paints text that matters less.
 func (p palette) dim(s string) string { return p.tone(muted, s) }

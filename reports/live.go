@@ -47,8 +47,8 @@ type Options struct {
 	Height   int              // lines of the terminal; 0: 24. A table that is higher is not redrawn in place
 	Terminal bool             // stdout is a terminal: the table is redrawn in place; else a line a finished cell
 	Color    bool             // false on a pipe and with NO_COLOR
-	Every    time.Duration    // between redraws at least, and while nothing happens about this; 0: 250 ms
-	Now      func() time.Time // 0: time.Now
+	Every    time.Duration    // between redraws: at least, and while nothing happens about; 0: 250 ms
+	Now      func() time.Time // nil: time.Now
 }
 
 // Live reports a matrix while it runs: header, table and answer on stdout, progress on stderr. Its methods may be
@@ -203,7 +203,7 @@ func (l *Live) CellDone(c result.Cell) {
 
 // doneLine is a finished cell on a pipe.
 func doneLine(c *result.Cell) string {
-	parts := []string{c.Contract.String(), cellTitle(c)}
+	var parts []string
 	if t := c.Throughput; t != nil {
 		parts = append(parts, rate(t.Acked)+" msg/s")
 	}
@@ -216,11 +216,12 @@ func doneLine(c *result.Cell) string {
 	if r := c.RPO; r != nil {
 		parts = append(parts, fmt.Sprintf("%d of %s lossy", r.LossyCuts, plural(r.Cuts, trial(c.Fault))))
 	}
-	parts = append(parts, string(c.Verdict))
+	verdict := string(c.Verdict)
 	if c.Verdict.Rank() >= result.Inconclusive.Rank() {
-		parts = append(parts, reasons(c))
+		verdict += ": " + reasons(c)
 	}
-	return strings.Join(parts, ": ") + "\n"
+	parts = append(parts, verdict)
+	return fmt.Sprintf("%s, %s: %s\n", c.Contract, cellTitle(c), strings.Join(parts, "; "))
 }
 
 // Note writes a line that concerns the whole run, such as a world that is not possible here, above the table.
@@ -318,7 +319,11 @@ func (l *Live) status() string {
 		if r.text != "" {
 			line += ": " + r.text
 		}
-		lines = append(lines, line+", "+lasting(now.Sub(r.began)))
+		line += ", " + lasting(now.Sub(r.began))
+		if r.planned.Expect > 0 {
+			line += " of about " + lasting(r.planned.Expect)
+		}
+		lines = append(lines, line)
 	}
 	for i, line := range lines {
 		if runes := []rune(line); len(runes) > l.opt.Width {

@@ -139,13 +139,12 @@ func (v *view) performance() *grid {
 	if !v.hasPerf {
 		return nil
 	}
-	title, load := "Throughput at saturation, and latency", v.load()
-	head := "latency, ms\n"
+	title, head := "Throughput at saturation"+v.load()+", latency", "latency, ms\n"
 	if rps, common := v.commonRate(); rps > 0 && common {
 		title += " at " + rate(rps) + " msg/s offered to every row"
 		head = "ms\n"
 	}
-	g := &grid{Title: title + load + ", no faults", Stub: 2, Columns: append(stub(),
+	g := &grid{Title: title + "; no faults", Stub: 2, Columns: append(stub(),
 		column{Head: "msg/s\nmedian", Right: true}, column{Head: "msg/s\nmin - max", Right: true},
 		column{Head: head + "p50", Right: true}, column{Head: head + "p99", Right: true}, column{Head: "ms\np99.9", Right: true},
 		column{Head: "ms\nmax", Right: true}, column{Head: "p99 of passes\nmin - max", Right: true}),
@@ -160,7 +159,7 @@ func (v *view) performance() *grid {
 func (v *view) load() string {
 	for _, row := range v.rows {
 		if c := v.cell(row, result.NoFault); c != nil && c.Load.Size > 0 {
-			return fmt.Sprintf(" (%d x %d outstanding, %s B bodies)", c.Load.Producers, c.Load.Outstanding, count(int64(c.Load.Size)))
+			return fmt.Sprintf(" (%d x %d outstanding, %s B)", c.Load.Producers, c.Load.Outstanding, count(int64(c.Load.Size)))
 		}
 	}
 	return ""

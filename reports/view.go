@@ -1,7 +1,9 @@
 package reports
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"holdfast/reports/result"
 )
@@ -33,7 +35,7 @@ func (f faultColumn) clause() string { return faultClause(f.fault, f.target, f.r
 func (f faultColumn) head() string   { return faultHead(f.fault, f.target, f.recovery) }
 
 // newView lays out r and, for a matrix that still runs, the places that are yet to fill. Rows and columns stand in the order
-// of the plan, then of the cells.
+// of the plan; without one the milder stands before the worse.
 func newView(r *result.Result, plan []PlannedCell) *view {
 	v := &view{r: r, cells: map[place]*result.Cell{}, planned: map[place]string{}}
 	for _, p := range plan {
@@ -43,7 +45,37 @@ func newView(r *result.Result, plan []PlannedCell) *view {
 		c := &r.Cells[i]
 		v.cells[v.place(c.Contract, c.Fault, c.Target, c.Recovery)] = c
 	}
+	if len(plan) == 0 { // cells that ran side by side end in any order
+		slices.SortStableFunc(v.rows, compareRows)
+		slices.SortStableFunc(v.faults, compareFaults)
+	}
 	return v
+}
+
+// compareRows puts the contract that promises less before the one that promises more.
+func compareRows(a, b result.Contract) int {
+	return cmp.Or(
+		strings.Compare(a.BrokerRole, b.BrokerRole), // ASYNC_MASTER, SYNC_MASTER
+		cmp.Compare(a.InSyncReplicas, b.InSyncReplicas),
+		strings.Compare(a.FlushDiskType, b.FlushDiskType), // ASYNC_FLUSH, SYNC_FLUSH
+		strings.Compare(a.SlaveFlushDiskType, b.SlaveFlushDiskType),
+	)
+}
+
+// compareFaults puts the fault that destroys less before the one that destroys more.
+func compareFaults(a, b faultColumn) int {
+	order := func(words []string, word string) int {
+		if i := slices.Index(words, word); i >= 0 {
+			return i
+		}
+		return len(words)
+	}
+	kinds, targets, recoveries := []string{"pause", "kill", "power", "disk-lost"}, []string{"slave", "master", "all"}, []string{"returns", "promoted"}
+	return cmp.Or(
+		cmp.Compare(order(kinds, a.fault), order(kinds, b.fault)),
+		cmp.Compare(order(targets, a.target), order(targets, b.target)),
+		cmp.Compare(order(recoveries, a.recovery), order(recoveries, b.recovery)),
+	)
 }
 
 // place returns where a cell stands and makes its row and column known.

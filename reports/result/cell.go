@@ -43,6 +43,7 @@ type Cell struct {
 	Repeat   string    `json:"repeat,omitzero"` // the command that repeats this cell
 	Findings []Finding `json:"findings,omitzero"`
 
+	Partial  bool      `json:"partial,omitzero"` // cut short by an interrupt; a resumed matrix measures it anew
 	Control  bool      `json:"control,omitzero"` // must lose something, or the harness is broken
 	Trials   []Trial   `json:"trials,omitzero"`  // one a cut, in order
 	Series   *Series   `json:"series,omitzero"`
