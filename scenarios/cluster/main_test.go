@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	if code, ok := disk.Main(); ok {
 		os.Exit(code)
 	}
+	if code, ok := runNode(os.Args); ok {
+		os.Exit(code)
+	}
 	if code, ok := sandbox.Main(); ok {
 		os.Exit(code)
 	}

@@ -44,7 +44,7 @@ func parseLines(lines []string) Settings {
 	return s
 }
 
-// HA intervals of the quick sets, in ms: a slave that waits 5 s before its first report makes every cell 5 s longer.
+// HA intervals in ms, shortened: a slave that waits 5 s before its first report makes every cell 5 s longer.
 // Defaults: 5000 and 20000. Source: MessageStoreConfig (RocketMQ 5.3.3).
 const (
 	haHeartbeatMS    = 500
@@ -57,8 +57,18 @@ const (
 	consumeQueueFileBytes = 600_000 // 30,000 entries of 20 bytes
 )
 
-// ShortenedNote says which of a system's intervals differ from its defaults, for the header of a table.
-const ShortenedNote = "HA intervals shortened: haSendHeartbeatInterval=500 (5000), haHousekeepingInterval=5000 (20000)"
+// ShortenedNote says which intervals of both systems differ from their defaults, for the header of a table.
+const ShortenedNote = "HA intervals shortened: haSendHeartbeatInterval=500 (5000), haHousekeepingInterval=5000 (20000); " +
+	"of the reference also the reconnection (500 instead of 5000) and the synchronisation of topics and offsets (1000 instead of 60000)"
+
+// referenceSettings are those that only the reference has.
+func referenceSettings(sys System) Settings {
+	return Settings{
+		{"holdfastProfile", sys.Profile},
+		{"holdfastHaReconnectInterval", "500"},
+		{"holdfastSlaveSyncInterval", "1000"},
+	}
+}
 
 // brokerSettings returns the configuration of a broker node in its present role.
 func (g *Group) brokerSettings(n *Node) Settings {
@@ -88,12 +98,13 @@ func (g *Group) brokerSettings(n *Node) Settings {
 	} else {
 		s = append(s, parseLines(masterConf(g.System, g.Contract, g.brokers()))...)
 	}
-	if g.System.Name == RocketMQ {
-		s = append(s, rocketmqSettings(g.System)...)
-		if n.Role == Slave && g.System.Profile == "rocketmq-4.9" {
-			m := g.Master()
-			s = append(s, Setting{"haMasterAddress", netip.AddrPortFrom(m.Addr.Addr(), m.haPort).String()})
-		}
+	if g.System.Name == Reference {
+		return append(s, referenceSettings(g.System)...)
+	}
+	s = append(s, rocketmqSettings(g.System)...)
+	if n.Role == Slave && g.System.Profile == "rocketmq-4.9" {
+		m := g.Master()
+		s = append(s, Setting{"haMasterAddress", netip.AddrPortFrom(m.Addr.Addr(), m.haPort).String()})
 	}
 	return s
 }
