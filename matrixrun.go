@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -134,13 +135,8 @@ func (p *matrixPlan) claim(cmd *cobra.Command) (*result.Result, error) {
 
 // dropUnfinished takes out the cells that an interrupt cut short, so that they are measured again.
 func dropUnfinished(r *result.Result) {
-	kept := r.Cells[:0]
-	for _, c := range r.Cells {
-		if c.IsPerformance() || len(c.Trials) > 0 && c.RPO != nil && c.RPO.Cuts == len(c.Trials) {
-			kept = append(kept, c)
-		}
-	}
-	r.Cells, r.Interrupted = kept, false
+	r.Cells = slices.DeleteFunc(r.Cells, func(c result.Cell) bool { return c.Partial })
+	r.Interrupted = false
 	r.Derive()
 }
 

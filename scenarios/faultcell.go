@@ -15,8 +15,8 @@ import (
 
 // faultCell runs the trials of a cell one after another and pools them. An error of the harness or of the system ends
 // the cell; what its trials found until then is in it, with the reason, and the cell is inconclusive.
-func (m *Matrix) faultCell(ctx context.Context, row result.Contract, f nemesis.Fault, progress func(string)) result.Cell {
-	cell := result.Cell{
+func (m *Matrix) faultCell(ctx context.Context, row result.Contract, f nemesis.Fault, progress func(string)) (cell result.Cell) {
+	cell = result.Cell{
 		ID: cellID(row, FaultName(f)), Contract: row, Fault: f.Kind, Target: string(f.Target), Recovery: string(f.Recovery),
 		Load:    result.Load{Offered: float64(m.Fault.Rate), Producers: m.Fault.Clients, Outstanding: m.Fault.InFlight, Size: m.Fault.Size},
 		Control: IsControl(row, f), Repeat: m.repeat(row, FaultName(f)),
@@ -33,6 +33,7 @@ func (m *Matrix) faultCell(ctx context.Context, row result.Contract, f nemesis.F
 		out, err := t.Run(ctx, m.World, func(text string) { progress(fmt.Sprintf("cut %d of %d: %s", i+1, m.Cuts, text)) })
 		if errors.Is(err, context.Canceled) {
 			cell = inconclusive(cell, fmt.Sprintf("interrupted in cut %d of %d", i+1, m.Cuts))
+			cell.Partial = true
 			break
 		}
 		pool.add(t, out, err)

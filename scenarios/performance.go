@@ -147,7 +147,7 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 	}
 	defer func() { err = errors.Join(err, cluster.Close()) }()
 	load, err := loadgen.Start(ctx, loadgen.Config{
-		System: cluster.Driver(), Topic: topic, Queues: queues, Connections: p.Clients, Outstanding: p.InFlight,
+		System: cluster.Driver(), Topic: topic, Queues: queues, Connections: p.Clients, Outstanding: p.outstanding(rate),
 		Rate: rate, Body: loadgen.Around(p.Size), Seed: subSeed(m.Seed, cell.ID+name, 0),
 	})
 	if err != nil {
@@ -167,6 +167,15 @@ func (p *Performance) window(rate int) time.Duration {
 		return p.Measure
 	}
 	return p.LatencyOf
+}
+
+// openFor is how long a system may stall before an open loop runs out of slots: what is sent late for want of one would be
+// charged to the generator.
+const openFor = 2 * time.Second
+
+// outstanding returns the sends that may be under way on a connection.
+func (p *Performance) outstanding(rate int) int {
+	return min(max(p.InFlight, int(openFor.Seconds()*float64(rate))/p.Clients), 1<<16)
 }
 
 func (r *speedRow) median() float64 {
@@ -194,6 +203,7 @@ func (m *Matrix) finishRow(row *speedRow, err error) result.Cell {
 		c.Latency, c.Lateness = latencyOf(row.open, c.Load.Offered)
 	}
 	if err != nil {
+		c.Partial = true
 		reasons = append(reasons, "ended early: "+err.Error())
 	}
 	if m.Perf.Ceiling > 0 && c.Throughput.Acked > generatorBound*m.Perf.Ceiling {
