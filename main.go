@@ -41,5 +41,5 @@ func newRootCommand() *cobra.Command {
 
 // commands lists every command of the tool; each lives in a file of its own.
 func commands() []*cobra.Command {
-	return []*cobra.Command{newMatrixCommand(), newReportCommand(), newBrokerCommand(), newNamesrvCommand()}
+	return []*cobra.Command{newMatrixCommand(), newReportCommand(), newBrokerCommand(), newNamesrvCommand(), newDumpCommand()}
 }

@@ -134,28 +134,15 @@ func (s *Store) openCheckpoint() (bool, error) {
 
 // openLog opens the files of the log. trusted: the checkpoint says how long they are.
 func (s *Store) openLog(trusted bool) error {
-	names, err := s.fsys.List(logDir)
+	sizes, err := s.openSegments(s.fsys)
 	if err != nil {
 		return err
 	}
-	for i, name := range names {
-		base, err := strconv.ParseInt(name, 10, 64)
-		if err != nil || len(name) != 20 {
-			return fmt.Errorf("%w: %s/%s is no commit log file", ErrCorrupt, logDir, name)
-		}
-		f, err := s.fsys.Open(logName(base))
-		if err != nil {
-			return fmt.Errorf("open %s: %w", logName(base), err)
-		}
-		s.segs = append(s.segs, &segment{base, f, true})
-		size, err := f.Size()
-		if err != nil {
-			return fmt.Errorf("size of %s: %w", logName(base), err)
-		}
-		if i == 0 && !trusted && size > 0 {
-			s.cfg.SegmentBytes = size
-		}
-		if err := s.checkFile(i, len(names), size); err != nil {
+	if !trusted && len(sizes) > 0 && sizes[0] > 0 {
+		s.cfg.SegmentBytes = sizes[0]
+	}
+	for i, size := range sizes {
+		if err := s.checkFile(i, size); err != nil {
 			return err
 		}
 	}
@@ -172,13 +159,38 @@ func (s *Store) openLog(trusted bool) error {
 	return nil
 }
 
-// checkFile holds the i-th of n files against the others. Files that a power cut left short lie behind the checkpoint.
-func (s *Store) checkFile(i, n int, size int64) error {
+// openSegments opens the files of the log, which are then in l.segs also when it errs, and returns their sizes.
+func (l *log) openSegments(fsys vfs.FS) (sizes []int64, err error) {
+	names, err := fsys.List(logDir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		base, err := strconv.ParseInt(name, 10, 64)
+		if err != nil || len(name) != 20 || base < 0 {
+			return nil, fmt.Errorf("%w: %s/%s is no commit log file", ErrCorrupt, logDir, name)
+		}
+		f, err := fsys.Open(logName(base))
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", logName(base), err)
+		}
+		l.segs = append(l.segs, &segment{base, f, true})
+		size, err := f.Size()
+		if err != nil {
+			return nil, fmt.Errorf("size of %s: %w", logName(base), err)
+		}
+		sizes = append(sizes, size)
+	}
+	return sizes, nil
+}
+
+// checkFile holds the i-th file against the others. Files that a power cut left short lie behind the checkpoint.
+func (s *Store) checkFile(i int, size int64) error {
 	g := s.segs[i]
 	switch {
 	case g.base%s.cfg.SegmentBytes != 0 || i > 0 && g.base != s.segs[0].base+int64(i)*s.cfg.SegmentBytes:
 		return fmt.Errorf("%w: %s does not continue files of %d bytes from %s on", ErrCorrupt, logName(g.base), s.cfg.SegmentBytes, logName(s.segs[0].base))
-	case size > s.cfg.SegmentBytes, size < s.cfg.SegmentBytes && g.base+size < s.saved.synced && i < n-1:
+	case size > s.cfg.SegmentBytes, size < s.cfg.SegmentBytes && g.base+size < s.saved.synced && i < len(s.segs)-1:
 		return fmt.Errorf("%w: %s has %d bytes, not %d", ErrCorrupt, logName(g.base), size, s.cfg.SegmentBytes)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,6 +17,9 @@ import (
 func OS(root string) FS { return osFS{root} }
 
 type osFS struct{ root string }
+
+// String returns the directory, for messages.
+func (o osFS) String() string { return o.root }
 
 func (o osFS) path(name string) string { return filepath.Join(o.root, filepath.FromSlash(name)) }
 
@@ -44,6 +48,9 @@ func (o osFS) Create(name string, size int64) (File, error) {
 
 func (o osFS) Open(name string) (File, error) {
 	f, err := os.OpenFile(o.path(name), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		f, err = os.Open(o.path(name)) // to be read only
+	}
 	if err != nil {
 		return nil, known(err)
 	}

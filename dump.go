@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/broker/store"
+	"holdfast/broker/vfs"
+)
+
+func newDumpCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "dump DIR",
+		Short: "Show what a store directory holds: commit log, consume queues, checkpoint, and where they contradict each other.",
+		Long: "Show what a store directory holds, also one written by Apache RocketMQ. It reads only, takes no lock and\n" +
+			"recovers nothing: of a store that lost power it shows what the power cut left.",
+		Example: "  holdfast dump ./store\n  holdfast dump ./store --output json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if output != "human" && output != "json" {
+				return exit(exitUsage, fmt.Errorf("--output %s: allowed are human and json", output))
+			}
+			return dump(cmd.OutOrStdout(), args[0], output == "json")
+		},
+	}
+	cmd.Flags().StringVar(&output, "output", "human", "form of the result: human or json")
+	return cmd
+}
+
+// dump prints what the store in dir holds.
+func dump(w io.Writer, dir string, asJSON bool) error {
+	if info, err := os.Stat(dir); err != nil {
+		return exit(exitUsage, err)
+	} else if !info.IsDir() {
+		return exit(exitUsage, fmt.Errorf("%s is not a directory", dir))
+	}
+	sum, err := store.Dump(vfs.OS(dir))
+	if err != nil {
+		return exit(exitBroken, fmt.Errorf("%s: %w", dir, err))
+	}
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(sum)
+	}
+	return printDump(w, sum)
+}
+
+func printDump(w io.Writer, sum *store.Summary) error {
+	l, c := &sum.CommitLog, &sum.Checkpoint
+	fmt.Fprintf(w, "commit log   [%d, %d): %d records in %d files of %d bytes", l.Min, l.End, l.Records, l.Files, l.SegmentBytes)
+	if l.Records > 0 {
+		fmt.Fprintf(w, ", stored %s to %s", unixMS(l.FirstTime), unixMS(l.LastTime))
+	}
+	fmt.Fprintln(w)
+	if l.Bad != "" || l.BehindEnd > 0 {
+		fmt.Fprintf(w, "behind it    %d bytes that are no valid record: %s\n", l.BehindEnd, orText(l.Bad, "zeroes at its end, other bytes later"))
+	}
+	fmt.Fprintf(w, "checkpoint   commit log %s, consume queues %s, index %s\n", unixMS(c.PhysicTime), unixMS(c.LogicsTime), unixMS(c.IndexTime))
+	if c.Ours {
+		fmt.Fprintf(w, "on disk      commit log up to %d, with consume queues up to %d\n", c.Synced, c.Indexed)
+	}
+	fmt.Fprintf(w, "closed       %s\n", closed(sum))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nTOPIC\tQUEUE\tMIN\tMAX\tUNITS\tRECORDS\tNOT INDEXED\tAGREES")
+	for _, q := range sum.Queues {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", q.Topic, q.QueueID, q.Min, q.Max, q.Units, q.Records, q.Unindexed, orText(q.Differs, "yes"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, p := range sum.Problems {
+		fmt.Fprintf(w, "problem: %s\n", p)
+	}
+	return nil
+}
+
+// closed says whether the broker that wrote the store had closed it.
+func closed(sum *store.Summary) string {
+	switch {
+	case !sum.Abort:
+		return "yes"
+	case sum.Checkpoint.Ours && sum.Checkpoint.Clean:
+		return "yes, though the file abort is there"
+	}
+	return "no: a broker is running, or did not end properly"
+}
+
+func unixMS(ms int64) string {
+	if ms == 0 {
+		return "never"
+	}
+	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func orText(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
