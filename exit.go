@@ -31,11 +31,15 @@ func exit(code int, err error) error {
 // errSilent ends the process by its code alone: what there is to say was printed as the result.
 var errSilent = errors.New("")
 
-// exitCode returns the code that err asks for; an error of the command line itself is wrong usage.
-func exitCode(err error) int {
+// exitCode returns the code that err asks for. Without one, an error before the command began is wrong usage, and a later one says
+// that the harness could not run.
+func exitCode(err error, began bool) int {
 	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
+	switch {
+	case errors.As(err, &coded):
 		return coded.ExitCode()
+	case began:
+		return exitBroken
 	}
 	return exitUsage
 }

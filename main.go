@@ -16,12 +16,14 @@ func main() {
 	if code, ok := child(); ok {
 		os.Exit(code)
 	}
+	var began bool
 	root := newRootCommand()
+	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	if err := root.Execute(); err != nil {
 		if text := err.Error(); text != "" {
 			fmt.Fprintln(os.Stderr, "holdfast:", text)
 		}
-		os.Exit(exitCode(err))
+		os.Exit(exitCode(err, began))
 	}
 }
 
@@ -33,7 +35,6 @@ func newRootCommand() *cobra.Command {
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	root.AddCommand(commands()...)
 	return root
@@ -41,5 +42,5 @@ func newRootCommand() *cobra.Command {
 
 // commands lists every command of the tool; each lives in a file of its own.
 func commands() []*cobra.Command {
-	return []*cobra.Command{newMatrixCommand(), newReportCommand(), newBrokerCommand(), newNamesrvCommand(), newDumpCommand()}
+	return []*cobra.Command{newMatrixCommand(), newBrokerCommand(), newNamesrvCommand(), newDumpCommand(), newReportCommand()}
 }

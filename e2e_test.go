@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"holdfast/reports/result"
+	"holdfast/scenarios/cluster/sandbox"
+)
+
+// asBinary makes the test binary behave as holdfast itself.
+const asBinary = "HOLDFAST_TEST_AS_BINARY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asBinary) == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// holdfast runs the program as a user does and returns its output and exit code.
+func holdfast(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := command(t, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), asBinary+"=1")
+	return cmd
+}
+
+// needSandbox skips a test, with the reason, where no power can be cut.
+func needSandbox(t *testing.T) {
+	t.Helper()
+	if err := sandbox.Probe(); err != nil {
+		t.Skip(err)
+	}
+}
+
+// TestMatrixTellsContractsApart is the whole thread, from a producer's send to the verdicts: what each contract must and must
+// not lose in each failure. Source: faults.md section 4.
+func TestMatrixTellsContractsApart(t *testing.T) {
+	needSandbox(t)
+	out := filepath.Join(t.TempDir(), "out")
+	_, stderr, code := holdfast(t, "matrix", "--quick", "--cuts", "2", "--no-performance", "--out", out,
+		"--contracts", "ASYNC_MASTER+ASYNC_FLUSH,ASYNC_MASTER+SYNC_FLUSH,SYNC_MASTER/2+ASYNC_FLUSH",
+		"--faults", "kill-returns,power-returns,power-promoted")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	r, err := result.Read(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		says, cell string
+		loses      bool
+		verdict    result.Verdict
+	}{
+		{"kill -9 loses nothing: the page cache survives", "async-master.async-flush.kill-returns", false, result.Kept},
+		{"the control loses", "async-master.async-flush.power-returns", true, result.LossWithinContract},
+		{"SYNC_FLUSH loses nothing when the master returns", "async-master.sync-flush.power-returns", false, result.Kept},
+		{"SYNC_MASTER + ASYNC_FLUSH loses when the master returns", "sync-master-2.async-flush.power-returns", true, result.LossWithinContract},
+		{"and not when the slave is promoted", "sync-master-2.async-flush.power-promoted", false, result.Kept},
+	} {
+		c := r.Cell(row.cell)
+		if c == nil {
+			t.Fatalf("no cell %s", row.cell)
+		}
+		if lost := result.Sum(c.Lost); (lost > 0) != row.loses || c.Verdict != row.verdict {
+			t.Errorf("%s: %s lost %d of %v, verdict %s, want %s; %v", row.says, row.cell, lost, c.Acked, c.Verdict, row.verdict, c.Reasons)
+		}
+		if c.Acked["SEND_OK"] < 2000 || c.FaultEffect["processes"] != 2 {
+			t.Errorf("%s: vacuous: %v acknowledged, effect %v", row.cell, c.Acked, c.FaultEffect)
+		}
+	}
+	checkAgrees(t, out, r)
+}
+
+// checkAgrees holds the verdict of every trial against that of `check` on the saved history.
+func checkAgrees(t *testing.T, out string, r *result.Result) {
+	t.Helper()
+	for _, c := range r.Cells {
+		for _, trial := range c.Trials {
+			stdout, stderr, _ := holdfast(t, "check", filepath.Join(out, trial.History), "--output", "json")
+			var got struct {
+				Verdict result.Verdict
+				Lost    map[string]int64
+			}
+			if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+				t.Fatalf("check %s: %v: %s%s", trial.History, err, stdout, stderr)
+			}
+			if got.Verdict != trial.Verdict || result.Sum(got.Lost) != result.Sum(trial.Lost) {
+				t.Errorf("check %s: %s, lost %v; the matrix said %s, lost %v", trial.History, got.Verdict, got.Lost, trial.Verdict, trial.Lost)
+			}
+		}
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	for _, row := range []struct {
+		says string
+		args []string
+		want string
+	}{
+		{"an unknown flag", []string{"matrix", "--fast"}, "--fast"},
+		{"an unknown contract lists the allowed", []string{"matrix", "--contracts", "SYNC"}, "SYNC_MASTER/2+ASYNC_FLUSH"},
+		{"an unknown fault lists the allowed", []string{"matrix", "--faults", "flood"}, "power-promoted"},
+		{"an unknown system", []string{"matrix", "--system", "kafka"}, "rocketmq:VERSION"},
+		{"cuts out of range", []string{"matrix", "--cuts", "-1"}, "0 to 10000"},
+		{"an unknown world", []string{"matrix", "--world", "moon"}, "sandbox"},
+		{"an unknown command", []string{"matrx"}, "matrx"},
+	} {
+		stdout, stderr, code := holdfast(t, row.args...)
+		if code != exitUsage || !strings.Contains(stderr, row.want) || stdout != "" {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q; want exit %d and %q", row.says, code, stdout, stderr, exitUsage, row.want)
+		}
+	}
+}
