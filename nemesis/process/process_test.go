@@ -54,10 +54,10 @@ func node(act string, args []string) int {
 	case "stubborn":
 		ossignal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
-		select {}
+		time.Sleep(time.Hour)
 	case "idle":
 		fmt.Println("ready")
-		select {}
+		time.Sleep(time.Hour)
 	case "append": // appends numbered records to a file, syncs every 10th, and says how many are synced
 		if err := appendRecords(args[0]); err != nil {
 			fmt.Println(err)

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case act == "sleep": // what an inner process starts
 		fmt.Println("asleep")
-		select {}
+		time.Sleep(time.Hour)
 	case !Inside():
 		code, err := Enter()
 		if err != nil {
@@ -83,7 +83,7 @@ func inside(act string) int {
 		return 130
 	case "die":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		time.Sleep(time.Hour)
 	case "hang":
 		child := exec.Command("/proc/self/exe")
 		child.Env = append(os.Environ(), actEnv+"=sleep")
@@ -91,7 +91,7 @@ func inside(act string) int {
 		child.Stdout = os.Stdout
 		fmt.Println("mount", unix.Mount("tmpfs", "/proc/fs", "tmpfs", 0, ""))
 		fmt.Println("start", child.Start())
-		select {}
+		time.Sleep(time.Hour)
 	}
 	return 98
 }
