@@ -89,8 +89,8 @@ func TestReportRefuses(t *testing.T) {
 		var out bytes.Buffer
 		cmd.SetOut(&out)
 		err := cmd.Execute()
-		if err == nil || exitCode(err, true) != row.code || !strings.Contains(err.Error(), row.want) {
-			t.Errorf("%s: %v (exit %d), want exit %d and %q", row.says, err, exitCode(err, true), row.code, row.want)
+		if err == nil || exitCode(err, false) != row.code || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: %v (exit %d), want exit %d and %q", row.says, err, exitCode(err, false), row.code, row.want)
 		}
 		if out.Len() > 0 {
 			t.Errorf("%s: printed %q", row.says, out.String())
