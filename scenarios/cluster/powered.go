@@ -11,6 +11,7 @@ import (
 	"holdfast/broker/vfs"
 	"holdfast/nemesis"
 	"holdfast/nemesis/disk"
+	"holdfast/nemesis/leftover"
 	"holdfast/nemesis/process"
 	"holdfast/scenarios"
 )
@@ -73,9 +74,10 @@ const syncLimit = 15 * time.Second
 
 // lossyDisks are the disks of one cluster's brokers, served by one process so that one instant cuts them all.
 type lossyDisks struct {
-	disk *disk.Client
-	dir  string // backing directories and mount points
-	loss vfs.Loss
+	disk   *disk.Client
+	dir    string // backing directories and mount points
+	loss   vfs.Loss
+	forget func() error // that dir is to be removed should this run be killed
 }
 
 func newLossyDisks(ctx context.Context, dir string, loss vfs.Loss) (*lossyDisks, error) {
@@ -88,7 +90,11 @@ func newLossyDisks(ctx context.Context, dir string, loss vfs.Loss) (*lossyDisks,
 	if err != nil {
 		return nil, err
 	}
-	return &lossyDisks{disk: client, dir: filepath.Join(dir, "disks"), loss: loss}, nil
+	d := &lossyDisks{disk: client, dir: filepath.Join(dir, "disks"), loss: loss}
+	if d.forget, err = leftover.Note(d.dir); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return d, nil
 }
 
 func (d *lossyDisks) backing(node string) string { return filepath.Join(d.dir, "backing", node) }
@@ -160,5 +166,5 @@ func (d *lossyDisks) figures(f *scenarios.Figures) {
 
 // close ends the disk process, which unmounts, and removes what lay on the disks.
 func (d *lossyDisks) close() error {
-	return errors.Join(d.disk.Close(), os.RemoveAll(d.dir))
+	return errors.Join(d.disk.Close(), os.RemoveAll(d.dir), d.forget())
 }
