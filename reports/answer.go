@@ -62,18 +62,11 @@ func (v *view) lossSentence(row result.Contract, subject string) string {
 	case len(lost) == 0 && len(doubts) == 0:
 		return ""
 	case len(lost) == 0:
-		return fmt.Sprintf("What %s loses is not known in full: %s inconclusive.", subject, isAre(doubts))
+		return "What " + subject + " loses is not known in full; inconclusive: " + strings.Join(doubts, "; ") + "."
 	case len(doubts) > 0:
-		return subject + " lost acknowledged messages " + list(lost) + "; " + isAre(doubts) + " inconclusive."
+		return subject + " lost acknowledged messages " + list(lost) + "; inconclusive: " + strings.Join(doubts, "; ") + "."
 	}
 	return subject + " lost acknowledged messages " + list(lost) + "."
-}
-
-func isAre(words []string) string {
-	if len(words) == 1 {
-		return words[0] + " is"
-	}
-	return list(words) + " are"
 }
 
 // lossPhrase is one failure with its figures: "when the master lost power and returned (1,002 of 34,150, up to the last 261 ms, in

@@ -33,6 +33,11 @@ var situations = []struct {
 			c.RPO, c.Verdict, c.Reasons = nil, result.Inconclusive, []string{"cut 2: no complete read of a-0 by the deadline"}
 		})
 	}},
+	{"one of three cuts had no effect", func() *result.Result {
+		return edit(sample(0), 4, "power-promoted", func(c *result.Cell) {
+			c.RPO, c.Verdict, c.Reasons = result.NewRPO([]int64{0, 0}), result.Inconclusive, []string{"cut 3: the fault killed no process"}
+		})
+	}},
 	{"every fault inconclusive", func() *result.Result {
 		r := sample(0)
 		for _, f := range sampleFaults {

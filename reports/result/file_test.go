@@ -142,6 +142,16 @@ func TestWriteReplacesAtOnce(t *testing.T) {
 	if err != nil || len(names) != 1 {
 		t.Errorf("left behind: %v, %v", names, err)
 	}
+	occupied := filepath.Join(dir, "occupied")
+	if err := os.MkdirAll(filepath.Join(occupied, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := small().Write(occupied); err == nil {
+		t.Error("a directory was replaced by a file")
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 2 {
+		t.Errorf("left behind by a failed write: %v, %v", names, err)
+	}
 	if err := small().Write(filepath.Join(dir, "no", FileName)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a directory that is not there: got %v, want %v", err, os.ErrNotExist)
 	}

@@ -89,6 +89,8 @@ func TestOneMachineMayFail(t *testing.T) {
 			[]Cell{cut("a", "power", "master", "returns", Inconclusive, 4)}, []Standing{Refuted}, 1, 1},
 		{"inconclusive: one of its faults had no effect",
 			[]Cell{cut("a", "kill", "master", "returns", Kept, 0), cut("b", "power", "master", "returns", Inconclusive)}, []Standing{Untested}, 0, 1},
+		{"inconclusive: two cuts lost nothing, a third had no effect",
+			[]Cell{cut("a", "power", "master", "returns", Inconclusive, 0, 0)}, []Standing{Untested}, 2, Upper95(0, 2)},
 		{"a claim a recovery",
 			[]Cell{cut("a", "power", "master", "returns", LossWithinContract, 9), cut("b", "power", "master", "promoted", Kept, 0)}, []Standing{Refuted, Holds}, 1, 1},
 		{"two machines are not one", []Cell{cut("a", "power", "all", "returns", LossWithinContract, 9)}, nil, 0, 0},
