@@ -42,6 +42,9 @@ func selfTestCases(mark []byte) []selfTestCase {
 func SelfTest(ctx context.Context, c *Client, dir string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, selfTestFor)
 	defer cancel()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("disk: self-test: %w", err)
+	}
 	scratch, err := os.MkdirTemp(dir, ".disk-self-test-*")
 	if err != nil {
 		return fmt.Errorf("disk: self-test: %w", err)

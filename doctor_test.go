@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestDoctorText(t *testing.T) {
+	d := diagnosis{
+		Worlds: []worldSeen{
+			{Name: "sandbox", Reason: "open /dev/fuse: permission denied", Fix: "as root: chmod 0666 /dev/fuse"},
+			{Name: "loopback", Possible: true, Faults: []string{"kill", "pause"}},
+		},
+		Checks: []check{
+			{Name: "fsync", State: limited, Found: "p50 0.002 ms on tmpfs", Without: "figures are not those of a disk", Fix: "use a disk"},
+			{Name: "clock", State: fine, Found: "tsc"},
+			{Name: "java", State: missing, Found: "not found", Without: "--system rocketmq cannot run"},
+		},
+	}
+	const want = `Worlds
+  sandbox    no: open /dev/fuse: permission denied
+  loopback   yes: faults kill, pause
+Machine
+  !  fsync               p50 0.002 ms on tmpfs
+  ok clock               tsc
+  -  java                not found
+To mend
+  sandbox: as root: chmod 0666 /dev/fuse
+  fsync: figures are not those of a disk; use a disk
+  java: --system rocketmq cannot run
+`
+	if got := d.text(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestDoctorUsage(t *testing.T) {
+	for _, args := range [][]string{{"--output", "xml"}, {"--dir", "/no/such/directory"}, {"--dir", "/dev/null"}, {"extra"}} {
+		cmd := newDoctorCommand()
+		cmd.SetArgs(args)
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		began := false
+		cmd.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+		if err := cmd.Execute(); err == nil || exitCode(err, began) != exitUsage {
+			t.Errorf("%v: got %v, want wrong usage", args, err)
+		}
+	}
+}
+
+func TestDoctorCleanIsQuietWhenNothingIsLeft(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	var out bytes.Buffer
+	if err := runDoctor(context.Background(), &out, &doctorFlags{dir: ".", output: "json", clean: true}); err != nil {
+		t.Fatal(err)
+	}
+	var found map[string]any
+	if err := json.Unmarshal(out.Bytes(), &found); err != nil || found["directories"] != nil {
+		t.Errorf("got %s, %v", out.Bytes(), err)
+	}
+}
+
+func TestProgramSeen(t *testing.T) {
+	for _, tt := range []struct {
+		program, flag string
+		want          state
+		found         string
+	}{
+		{"echo", "\x1b[1mversion 7\x1b[m", fine, "version 7"},
+		{"no-such-program-here", "-v", missing, "not found"},
+	} {
+		if got := programSeen(context.Background(), tt.program, tt.flag, "", ""); got.State != tt.want || got.Found != tt.found {
+			t.Errorf("%s: got %+v", tt.program, got)
+		}
+	}
+}
+
+func TestChecksNameWhatHelps(t *testing.T) {
+	for _, c := range []check{memorySeen(), filesSeen(), clockSeen(), tunSeen()} {
+		if c.Name == "" || c.Found == "" || c.Without == "" || c.Fix == "" || !slices.Contains([]state{fine, limited, missing}, c.State) {
+			t.Errorf("incomplete: %+v", c)
+		}
+	}
+}
