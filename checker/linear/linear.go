@@ -1,0 +1,377 @@
+// Package linear decides exactly, in linear time, whether the appends and reads of each queue agree with real time. It
+// takes for granted that checker/order has judged the contents.
+//
+// The append at offset o has the position 2o+1, a read that saw the log end h the position 2h. The legal order is the
+// order of positions, so a queue is linearizable within an epoch iff no operation returned before an operation of a
+// lower position was invoked: walking positions upward, the largest invoke so far may not exceed any return.
+// Source: contracts.md section 6.
+package linear
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+
+	"holdfast/checker/anomaly"
+	"holdfast/checker/evidence"
+	"holdfast/checker/history"
+)
+
+// Result is what disagrees with real time.
+type Result struct {
+	anomaly.Report
+	Invalid map[string]bool // queues that are not linearizable in what is promised
+}
+
+// Check decides for all queues.
+func Check(ev *evidence.Evidence) *Result {
+	r := &Result{Invalid: map[string]bool{}}
+	m := newMatcher(ev)
+	for _, q := range ev.Queues {
+		c := &checker{ev: ev, q: q, r: r, reads: ev.Court.Set.Reads.Linearizable, accused: map[uint32]bool{}}
+		c.split()
+		for e := range c.epochs {
+			c.sweep(&c.epochs[e])
+		}
+		c.early()
+		if !ev.H.Header.Sparse {
+			m.queue(c)
+		}
+	}
+	m.finish(r)
+	return r
+}
+
+// checker checks one queue.
+type checker struct {
+	ev      *evidence.Evidence
+	q       *evidence.Queue
+	r       *Result
+	reads   bool // reads are promised linearizable
+	epochs  []epoch
+	accused map[uint32]bool // fetches
+}
+
+// epoch is what certainly belongs to one epoch of a queue.
+type epoch struct {
+	acks    []uint32   // by offset
+	appends []observed // unknown ones that were observed, by offset
+	fetches []uint32   // of the master
+	low     int64      // lowest new offset; -1: none is known
+	claims  []claim    // see checker.claims
+}
+
+// observed is an unknown append that was observed: it may have returned whenever it liked.
+type observed struct {
+	offset, invoke int64
+	op             uint64
+	value          uint64
+	epoch          int
+	seen           evidence.Span
+}
+
+// split hands the operations to the epochs. Those that span a boundary constrain nobody.
+func (c *checker) split() {
+	q, h := c.q, c.ev.H
+	c.epochs = make([]epoch, q.Group.Epochs())
+	if len(c.epochs) == 1 {
+		c.epochs[0].acks = q.Acks
+	} else {
+		for _, i := range q.Acks {
+			if span := q.Span(&h.Sends[i]); span.Definite() {
+				c.epochs[span.Lo].acks = append(c.epochs[span.Lo].acks, i)
+			}
+		}
+	}
+	for e := range c.epochs {
+		x := &c.epochs[e]
+		x.low = -1
+		if e == 0 {
+			x.low = q.Base
+		} else if len(x.acks) > 0 {
+			x.low = h.Sends[x.acks[0]].Offset
+		}
+	}
+	for _, i := range q.Fetches {
+		f := &h.Fetches[i]
+		if span := q.Group.SpanOf(f.Invoke, f.Return); span.Definite() && c.ev.Master(q, f) {
+			c.epochs[span.Lo].fetches = append(c.epochs[span.Lo].fetches, i)
+		}
+	}
+	for i := range q.Extra {
+		x := &q.Extra[i]
+		a := observed{offset: x.Offset, invoke: c.ev.EarliestInvoke(x.Send), op: h.Sends[x.Send].Op, value: x.Value, seen: x.Span}
+		a.epoch = c.assign(a)
+		c.epochs[a.epoch].appends = append(c.epochs[a.epoch].appends, a)
+	}
+}
+
+// assign gives an observed unknown append the first epoch that it reaches and in which its offset was observed or could
+// be appended: there it accuses least.
+func (c *checker) assign(a observed) int {
+	last := a.seen.Hi
+	for e := min(c.q.Group.EpochAt(a.invoke), last); e < last; e++ {
+		if c.appendable(e, last, a) {
+			return e
+		}
+	}
+	return last
+}
+
+// appendable says that a may have been appended in epoch e and inherited until it was seen in epoch last.
+func (c *checker) appendable(e, last int, a observed) bool {
+	if low := c.epochs[e].low; low > a.offset {
+		return false
+	}
+	for later := e + 1; later <= last; later++ {
+		if low := c.epochs[later].low; low >= 0 && low <= a.offset {
+			return false
+		}
+	}
+	here := evidence.Span{Lo: e, Hi: e}
+	for _, i := range c.q.AcksAt(a.offset) {
+		if s := &c.ev.H.Sends[i]; s.Value != a.value && c.q.Span(s) == here {
+			return false
+		}
+	}
+	from := sort.Search(len(c.q.Extra), func(i int) bool { return c.q.Extra[i].Offset >= a.offset })
+	for _, x := range c.q.Extra[from:] {
+		if x.Offset != a.offset {
+			break
+		}
+		if x.Value != a.value && x.Span == here {
+			return false
+		}
+	}
+	return true
+}
+
+// reach returns the end of the log as an answer shows it; -1: it shows nothing.
+func reach(f *history.FetchOp, msgs history.Msgs) int64 {
+	h := f.End
+	if n := msgs.Len(); n > 0 {
+		h = max(h, msgs.Offset(n-1)+1)
+	}
+	return h
+}
+
+// sweep checks one epoch.
+func (c *checker) sweep(x *epoch) {
+	h := c.ev.H
+	reads := c.constraints(x)
+	unknown := ascending(len(x.appends), func(i int) int64 { return x.appends[i].invoke })
+	highest := make([]int64, len(x.acks)) // largest invoke of acks[:i+1]
+	below, most := int64(-1), int64(-1)   // of lower offsets; of all so far
+	u, rd := 0, 0
+	offset := int64(-1)
+	for i, k := range x.acks {
+		s := &h.Sends[k]
+		if s.Offset != offset {
+			below, offset = most, s.Offset
+			for u < len(x.appends) && x.appends[u].offset < offset {
+				u++
+			}
+			for rd < len(reads) && reads[rd].end <= offset {
+				rd++
+			}
+		}
+		bound := below
+		if u > 0 {
+			bound = max(bound, unknown[u-1])
+		}
+		switch {
+		case s.Return < bound:
+			c.disorder(x, k, bound)
+		case rd > 0 && s.Return < reads[rd-1].highest:
+			c.r.Invalid[c.q.Name] = true // told as the stale read that it is
+		}
+		most = max(most, s.Invoke)
+		highest[i] = most
+	}
+	for _, k := range x.fetches {
+		f := &h.Fetches[k]
+		end := reach(f, h.Msgs(f))
+		bound := int64(-1)
+		if n := c.rank(x, end); n > 0 {
+			bound = highest[n-1]
+		}
+		if n := sort.Search(len(x.appends), func(i int) bool { return x.appends[i].offset >= end }); n > 0 {
+			bound = max(bound, unknown[n-1])
+		}
+		if f.Return < bound {
+			c.tooEarly(x, k, end, bound)
+		}
+	}
+	if c.reads {
+		c.stale(x, reads)
+	}
+	if c.r.Count(anomaly.RealtimeOrder) > 0 {
+		c.clients(x)
+	}
+}
+
+// ascending returns the running maximum of n values.
+func ascending(n int, value func(int) int64) []int64 {
+	out := make([]int64, n)
+	most := int64(-1)
+	for i := range out {
+		most = max(most, value(i))
+		out[i] = most
+	}
+	return out
+}
+
+// rank returns how many acknowledged appends of x have an offset below end.
+func (c *checker) rank(x *epoch, end int64) int {
+	if len(c.epochs) == 1 {
+		return c.q.Rank(end)
+	}
+	return sort.Search(len(x.acks), func(i int) bool { return c.ev.H.Sends[x.acks[i]].Offset >= end })
+}
+
+// read is a read that saw an end, as a constraint.
+type read struct {
+	end, invoke, ret int64
+	highest          int64 // largest invoke of the reads up to this one
+	fetch            uint32
+}
+
+// constraints returns the reads that constrain others, by end: those that saw one, where reads are promised linearizable.
+func (c *checker) constraints(x *epoch) []read {
+	if !c.reads {
+		return nil
+	}
+	var out []read
+	for _, k := range x.fetches {
+		if f := &c.ev.H.Fetches[k]; f.End >= 0 {
+			out = append(out, read{end: f.End, invoke: f.Invoke, ret: f.Return, fetch: k})
+		}
+	}
+	byEnd := func(a, b read) int { return cmp.Compare(a.end, b.end) }
+	if !slices.IsSortedFunc(out, byEnd) {
+		slices.SortStableFunc(out, byEnd)
+	}
+	most := int64(-1)
+	for i := range out {
+		most = max(most, out[i].invoke)
+		out[i].highest = most
+	}
+	return out
+}
+
+// stale finds reads whose end is too small: something beyond it had returned before they were invoked.
+func (c *checker) stale(x *epoch, reads []read) {
+	h := c.ev.H
+	a := len(x.acks) - 1
+	earliest, who := int64(math.MaxInt64), uint64(0)
+	note := func(t int64, op uint64) {
+		if t < earliest {
+			earliest, who = t, op
+		}
+	}
+	for i := len(reads) - 1; i >= 0; {
+		end := reads[i].end
+		for ; a >= 0 && h.Sends[x.acks[a]].Offset >= end; a-- {
+			note(h.Sends[x.acks[a]].Return, h.Sends[x.acks[a]].Op)
+		}
+		from := i
+		for from >= 0 && reads[from].end == end {
+			rd := &reads[from]
+			if earliest < rd.invoke {
+				f, t, op := &h.Fetches[rd.fetch], earliest, who
+				c.r.Invalid[c.q.Name] = true
+				c.r.Add(anomaly.StaleRead, 1, anomaly.Violation, func() anomaly.Finding {
+					return anomaly.Finding{Queue: c.q.Name, Ops: []uint64{f.Op, op}, Explain: fmt.Sprintf(
+						"operation %d asked at %d ns and saw the log end at %d, although operation %d had returned beyond it at %d ns",
+						f.Op, f.Invoke, end, op, t)}
+				})
+			}
+			from--
+		}
+		for ; i > from; i-- {
+			note(reads[i].ret, h.Fetches[reads[i].fetch].Op)
+		}
+	}
+}
+
+// disorder reports an append that returned before one at a lower offset was invoked.
+func (c *checker) disorder(x *epoch, send uint32, bound int64) {
+	s := &c.ev.H.Sends[send]
+	c.r.Invalid[c.q.Name] = true
+	c.r.Add(anomaly.RealtimeOrder, 1, anomaly.Violation, func() anomaly.Finding {
+		op, value, offset := c.witness(x, s.Offset, bound)
+		return anomaly.Finding{Queue: c.q.Name, Ops: []uint64{s.Op, op}, Explain: fmt.Sprintf(
+			"message %d was acknowledged at offset %d at %d ns, but message %d at the lower offset %d was sent only at %d ns",
+			s.Value, s.Offset, s.Return, value, offset, bound)}
+	})
+}
+
+// tooEarly reports an answer that shows an append that was not yet invoked, or one after it.
+func (c *checker) tooEarly(x *epoch, fetch uint32, end, bound int64) {
+	f := &c.ev.H.Fetches[fetch]
+	c.accused[fetch] = true
+	c.r.Invalid[c.q.Name] = true
+	c.r.Add(anomaly.RealtimeOrder, 1, anomaly.Violation, func() anomaly.Finding {
+		op, value, offset := c.witness(x, end, bound)
+		return anomaly.Finding{Queue: c.q.Name, Ops: []uint64{f.Op, op}, Explain: fmt.Sprintf(
+			"operation %d saw the log up to %d at %d ns, but message %d at offset %d was sent only at %d ns",
+			f.Op, end, f.Return, value, offset, bound)}
+	})
+}
+
+// witness finds the append below an offset that was invoked at bound.
+func (c *checker) witness(x *epoch, below, bound int64) (op, value uint64, offset int64) {
+	for _, k := range x.acks {
+		if s := &c.ev.H.Sends[k]; s.Offset < below && s.Invoke == bound {
+			return s.Op, s.Value, s.Offset
+		}
+	}
+	for _, a := range x.appends {
+		if a.offset < below && a.invoke == bound {
+			return a.op, a.value, a.offset
+		}
+	}
+	panic("linear: a bound without an append")
+}
+
+// clients finds sends of one client that are out of order: the second was invoked after the first had been acknowledged.
+func (c *checker) clients(x *epoch) {
+	type latest struct {
+		invoke int64
+		send   uint32
+	}
+	highest := map[int32]latest{}
+	for _, k := range x.acks {
+		s := &c.ev.H.Sends[k]
+		l, found := highest[s.P]
+		if found && s.Return < l.invoke && c.ev.H.Sends[l.send].Offset < s.Offset {
+			c.r.Add(anomaly.NonmonotonicSend, 1, anomaly.Violation, func() anomaly.Finding {
+				p := &c.ev.H.Sends[l.send]
+				return anomaly.Finding{Queue: c.q.Name, Ops: []uint64{s.Op, p.Op}, Explain: fmt.Sprintf(
+					"client %d sent message %d after message %d had been acknowledged, but it has the lower offset: %d, %d",
+					s.P, p.Value, s.Value, p.Offset, s.Offset)}
+			})
+		}
+		if !found || s.Invoke > l.invoke {
+			highest[s.P] = latest{s.Invoke, k}
+		}
+	}
+}
+
+// early reports what was returned before it was sent, by answers that no epoch's sweep judges: a replica's, or one that
+// spans a boundary.
+func (c *checker) early() {
+	for _, s := range c.q.Strange {
+		if s.Why != anomaly.RealtimeOrder || c.accused[s.Fetch] {
+			continue
+		}
+		f, send := &c.ev.H.Fetches[s.Fetch], &c.ev.H.Sends[s.Send]
+		c.r.Invalid[c.q.Name] = true
+		c.r.Add(anomaly.RealtimeOrder, 1, anomaly.Violation, func() anomaly.Finding {
+			return anomaly.Finding{Queue: c.q.Name, Ops: []uint64{f.Op, send.Op}, Explain: fmt.Sprintf(
+				"message %d was returned at offset %d at %d ns, before it was sent at %d ns", s.Value, s.Offset, f.Return, send.Invoke)}
+		})
+	}
+}
