@@ -149,9 +149,18 @@ func (p *matrixPlan) newResult(cmd *cobra.Command) (*result.Result, error) {
 	return &result.Result{
 		Schema: result.Schema, Tool: result.Tool{Version: version, Commit: commit}, Started: time.Now().UTC().Truncate(time.Second), Seed: m.Seed,
 		World: m.World.Name(), System: m.System, Host: h, ConfigDigest: p.digest(), Verdict: result.Inconclusive,
-		Planned: len(m.Plan()), Command: m.Command, Settings: p.settings(),
+		Planned: len(m.Plan()), Command: m.Command, Settings: p.settings(), Rows: p.rows(),
 		Notes: []string{cluster.ShortenedNote},
 	}, nil
+}
+
+// rows gives each contract the command that repeats all its cells.
+func (p *matrixPlan) rows() []result.Row {
+	var rows []result.Row
+	for _, c := range p.matrix.Contracts {
+		rows = append(rows, result.Row{Contract: c, Repeat: p.matrix.Command + " --contracts " + scenarios.ContractName(c)})
+	}
+	return rows
 }
 
 // settings are the figures that bear on results, in print order.
@@ -194,6 +203,7 @@ func (p *matrixPlan) measure(ctx context.Context, cmd *cobra.Command, r *result.
 	human := p.flags.output == "human"
 	live := p.liveReport(cmd, human)
 	live.Start(p.livePlan(r))
+	defer live.Stop()
 	if world, ok := p.matrix.World.(cluster.Sandbox); ok {
 		if err := world.SelfTest(ctx, p.out); err != nil {
 			return exit(exitBroken, fmt.Errorf("the lossy disk failed its self-test, so no power cut would prove anything: %w", err))

@@ -88,7 +88,7 @@ func (v *view) keptSentence(row result.Contract, subject string) string {
 	var kept []string
 	for _, f := range v.faults {
 		c := v.cell(row, f.name)
-		if c == nil || c.Verdict == result.Inconclusive || c.RPO == nil || c.RPO.LossyCuts > 0 {
+		if c == nil || c.Verdict == result.Inconclusive || c.RPO == nil || c.RPO.LossyCuts > 0 || result.Sum(c.Acked) == 0 {
 			continue
 		}
 		kept = append(kept, fmt.Sprintf("%s (0 of %s in %s; at 95%% confidence at most %s of them lose anything)",

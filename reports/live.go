@@ -216,11 +216,12 @@ func doneLine(c *result.Cell) string {
 	if r := c.RPO; r != nil {
 		parts = append(parts, fmt.Sprintf("%d of %s lossy", r.LossyCuts, plural(r.Cuts, trial(c.Fault))))
 	}
-	verdict := string(c.Verdict)
-	if c.Verdict.Rank() >= result.Inconclusive.Rank() {
-		verdict += ": " + reasons(c)
+	switch {
+	case c.Verdict.Rank() >= result.Inconclusive.Rank():
+		parts = append(parts, string(c.Verdict)+": "+reasons(c))
+	case !c.IsPerformance(): // speed is neither kept nor lost
+		parts = append(parts, string(c.Verdict))
 	}
-	parts = append(parts, verdict)
 	return fmt.Sprintf("%s, %s: %s\n", c.Contract, cellTitle(c), strings.Join(parts, "; "))
 }
 

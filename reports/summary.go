@@ -21,11 +21,15 @@ func header(r *result.Result) []string {
 	if h.SharedDisk {
 		disks = "one disk for all nodes"
 	}
+	roundTrip := "round trip not measured"
+	if h.RTT > 0 {
+		roundTrip = "round trip " + span(h.RTT)
+	}
 	lines := []string{
 		fmt.Sprintf("holdfast %s, system %s, world %s, seed %d, started %s", toolVersion(r.Tool), r.System, r.World, r.Seed, r.Started.UTC().Format(time.RFC3339)),
 		fmt.Sprintf("host: %s, %s, Linux %s", orUnknown(h.CPU), plural(h.Cores, "core"), strings.TrimPrefix(orUnknown(h.Kernel), "Linux ")),
-		fmt.Sprintf("disk: %s, fsync p50 %s, p99 %s (%s), %s; round trip %s",
-			orUnknown(h.Filesystem), span(h.Fsync.P50), span(h.Fsync.P99), trust, disks, span(h.RTT)),
+		fmt.Sprintf("disk: %s, fsync p50 %s, p99 %s (%s), %s; %s",
+			orUnknown(h.Filesystem), span(h.Fsync.P50), span(h.Fsync.P99), trust, disks, roundTrip),
 	}
 	return append(lines, r.Notes...)
 }

@@ -71,7 +71,7 @@ func TestWords(t *testing.T) {
 		{count(0), "0"}, {count(999), "999"}, {count(34150), "34,150"}, {count(-1234567), "-1,234,567"},
 		{rate(212345), "212,000"}, {rate(97_250), "97,300"}, {rate(3.4), "3"}, {rate(1000), "1,000"},
 		{millis(0.2134), "0.21"}, {millis(12.34), "12.3"}, {millis(261.4), "261"}, {millis(1310), "1,310"}, {millis(0), "0"},
-		{span(0.2), "0.20 ms"}, {span(1310), "1.3 s"},
+		{span(0.0312), "31 us"}, {span(0.2), "0.20 ms"}, {span(1310), "1.3 s"},
 		{lasting(40 * time.Second), "40 s"}, {lasting(170 * time.Second), "2 min 50 s"}, {lasting(2 * time.Minute), "2 min"}, {lasting(65 * time.Minute), "1 h 5 min"},
 		{percent(0.6316), "63%"}, {percent(0.0487), "5%"}, {percent(0.999), "99%"}, {percent(1), "100%"},
 		{plural(1, "cut"), "1 cut"}, {plural(3, "cut"), "3 cuts"},

@@ -49,8 +49,11 @@ func millis(ms float64) string {
 	return count(int64(math.Round(ms)))
 }
 
-// span writes a time with its unit: 0.21 ms, 261 ms, 1.3 s.
+// span writes a time with its unit: 31 us, 0.21 ms, 261 ms, 1.3 s.
 func span(ms float64) string {
+	if ms > 0 && ms < 0.1 {
+		return strconv.FormatFloat(ms*1000, 'f', 0, 64) + " us"
+	}
 	if ms < 1000 {
 		return millis(ms) + " ms"
 	}

@@ -87,7 +87,7 @@ func (cl *Claim) add(c *Cell) {
 	switch {
 	case e.LossyCuts > 0:
 		cl.Standing = Refuted
-	case cl.Standing == Holds && (c.Verdict == Inconclusive || e.Cuts == 0):
+	case cl.Standing == Holds && (c.Verdict == Inconclusive || e.Cuts == 0 || e.Acked == 0):
 		cl.Standing = Untested
 	}
 }

@@ -67,7 +67,7 @@ func TestColumn(t *testing.T) {
 func cut(id, fault, target, recovery string, verdict Verdict, lost ...int64) Cell {
 	return Cell{
 		ID: id, Contract: Contract{BrokerRole: "ASYNC_MASTER", FlushDiskType: "ASYNC_FLUSH"}, Fault: fault, Target: target, Recovery: recovery,
-		Verdict: verdict, RPO: NewRPO(lost), Reasons: []string{"because"},
+		Verdict: verdict, RPO: NewRPO(lost), Reasons: []string{"because"}, Acked: map[string]int64{"SEND_OK": 100},
 	}
 }
 
@@ -91,6 +91,8 @@ func TestOneMachineMayFail(t *testing.T) {
 			[]Cell{cut("a", "kill", "master", "returns", Kept, 0), cut("b", "power", "master", "returns", Inconclusive)}, []Standing{Untested}, 0, 1},
 		{"inconclusive: two cuts lost nothing, a third had no effect",
 			[]Cell{cut("a", "power", "master", "returns", Inconclusive, 0, 0)}, []Standing{Untested}, 2, Upper95(0, 2)},
+		{"inconclusive: nothing was acknowledged, so nothing can have been lost",
+			[]Cell{{Fault: "power", Target: "master", Recovery: "returns", Verdict: Kept, RPO: NewRPO([]int64{0}), Acked: map[string]int64{"SEND_OK": 0}}}, []Standing{Untested}, 1, 0.95},
 		{"a claim a recovery",
 			[]Cell{cut("a", "power", "master", "returns", LossWithinContract, 9), cut("b", "power", "master", "promoted", Kept, 0)}, []Standing{Refuted, Holds}, 1, 1},
 		{"two machines are not one", []Cell{cut("a", "power", "all", "returns", LossWithinContract, 9)}, nil, 0, 0},
