@@ -17,6 +17,9 @@ import (
 const asBinary = "HOLDFAST_TEST_AS_BINARY"
 
 func TestMain(m *testing.M) {
+	if code, ok := child(); ok {
+		os.Exit(code)
+	}
 	if os.Getenv(asBinary) == "1" {
 		main()
 		return
