@@ -146,8 +146,12 @@ func (s *Store) indexNext() (n int64, reason string) {
 	case int64(size) > here:
 		return 0, ""
 	}
-	s.scratch = s.gather(s.scratch, at, at+int64(size))
-	if reason := s.indexFound(s.scratch, at); reason != "" {
+	if cap(s.scratch) < size {
+		s.scratch = make([]byte, 0, size)
+	}
+	// What gather returns must not become the scratch: where the record lies in one chunk it is the log's own memory, and
+	// the next record that lies in two would be gathered on top of it.
+	if reason := s.indexFound(s.gather(s.scratch, at, at+int64(size)), at); reason != "" {
 		return 0, reason
 	}
 	return int64(size), ""
