@@ -58,6 +58,7 @@ type Node struct {
 	peer     master
 	stats    stats
 	repOut   replica.Out
+	held     heldReplies
 	pushes   int32 // opaque of the last request to a client
 
 	writing, syncing, auxing bool

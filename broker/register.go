@@ -14,9 +14,10 @@ type callTable struct {
 }
 
 type pendingCall struct {
-	id   int32
-	code int32
-	addr string
+	id    int32
+	code  int32
+	addr  string
+	again bool // what was sent is out of date: to be sent again when answered
 }
 
 func (t *callTable) len() int { return len(t.pending) }
@@ -32,13 +33,13 @@ func (t *callTable) take(id int32) (pendingCall, bool) {
 	return pendingCall{}, false
 }
 
-func (t *callTable) pendingFor(code int32, addr string) bool {
-	for _, p := range t.pending {
-		if p.code == code && p.addr == addr {
-			return true
+func (t *callTable) pendingFor(code int32, addr string) *pendingCall {
+	for i := range t.pending {
+		if p := &t.pending[i]; p.code == code && p.addr == addr {
+			return p
 		}
 	}
-	return false
+	return nil
 }
 
 // call sends a request to another node. One request of a code is outstanding for an address.
@@ -49,7 +50,7 @@ func (n *Node) call(addr string, code int32, fields func(*remoting.Writer), body
 	if fields != nil {
 		fields(&w)
 	}
-	n.calls.pending = append(n.calls.pending, pendingCall{id, code, addr})
+	n.calls.pending = append(n.calls.pending, pendingCall{id: id, code: code, addr: addr})
 	out.Calls = append(out.Calls, Call{ID: id, Addr: addr, Frame: w.Finish(body), Timeout: n.cfg.CallTimeout})
 }
 
@@ -57,7 +58,6 @@ func (n *Node) call(addr string, code int32, fields func(*remoting.Writer), body
 type master struct {
 	addr    string // where clients reach it
 	haAddr  string // where slaves reach it
-	again   bool   // topics changed while a registration was outstanding
 	started bool
 }
 
@@ -68,6 +68,21 @@ func (n *Node) register(out *Output) {
 		return
 	}
 	n.next.register = n.now.Mono + n.cfg.RegisterInterval
+	if n.role == roleSlave && n.peer.addr == "" {
+		n.next.register = n.now.Mono + min(n.cfg.RegisterInterval, registerRetry) // it hears of its master this way only
+	}
+	for _, addr := range n.cfg.NameServers {
+		n.registerAt(addr, out)
+	}
+}
+
+// registerAt tells one name server, now or as soon as it has answered the last registration. Which one is to be told again
+// is kept for each: kept for all together, two name servers that answer in turn were told again for ever.
+func (n *Node) registerAt(addr string, out *Output) {
+	if p := n.calls.pendingFor(remoting.RequestRegisterBroker, addr); p != nil {
+		p.again = true
+		return
+	}
 	h := remoting.RegisterBrokerHeader{
 		BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.cfg.BrokerID,
 	}
@@ -75,17 +90,7 @@ func (n *Node) register(out *Output) {
 		h.HAServerAddr = n.cfg.HAAddr.String()
 	}
 	body := remoting.RegisterBrokerBody{Topics: n.topics.table()}
-	var b []byte
-	for _, addr := range n.cfg.NameServers {
-		if n.calls.pendingFor(remoting.RequestRegisterBroker, addr) {
-			n.peer.again = true
-			continue
-		}
-		if b == nil {
-			b = body.Append(nil)
-		}
-		n.call(addr, remoting.RequestRegisterBroker, h.Append, b, out)
-	}
+	n.call(addr, remoting.RequestRegisterBroker, h.Append, body.Append(nil), out)
 }
 
 // unregisterBroker takes the broker off the name servers, so that clients need not wait for its connection to break.
@@ -112,7 +117,8 @@ func (n *Node) answered(ev *Event, out *Output) {
 	failed := ev.Err != nil || ev.Frame.Code != remoting.ResponseSuccess
 	switch p.code {
 	case remoting.RequestRegisterBroker:
-		n.registered(ev, failed, out)
+		n.registered(ev, &p, failed, out)
+		n.releaseHeld(out)
 	case remoting.RequestGetAllTopicConfig:
 		n.masterTopics(ev, failed, out)
 	case remoting.RequestGetAllConsumerOffset:
@@ -123,7 +129,7 @@ func (n *Node) answered(ev *Event, out *Output) {
 }
 
 // registered takes a name server's answer; a slave learns its master from it.
-func (n *Node) registered(ev *Event, failed bool, out *Output) {
+func (n *Node) registered(ev *Event, p *pendingCall, failed bool, out *Output) {
 	if failed {
 		n.next.register = min(n.next.register, n.now.Mono+registerRetry)
 		return
@@ -139,9 +145,8 @@ func (n *Node) registered(ev *Event, failed bool, out *Output) {
 			n.replicaEvent(&replica.Event{Kind: replica.KindMaster, Addr: reply.HAServerAddr}, out)
 		}
 	}
-	if n.peer.again {
-		n.peer.again = false
-		n.register(out)
+	if p.again && !n.stopping {
+		n.registerAt(p.addr, out)
 	}
 }
 
@@ -154,7 +159,7 @@ func (n *Node) synchronise(out *Output) {
 		return
 	}
 	for _, code := range []int32{remoting.RequestGetAllTopicConfig, remoting.RequestGetAllSubscriptionGroupConfig, remoting.RequestGetAllConsumerOffset} {
-		if !n.calls.pendingFor(code, n.peer.addr) {
+		if n.calls.pendingFor(code, n.peer.addr) == nil {
 			n.call(n.peer.addr, code, nil, nil, out)
 		}
 	}

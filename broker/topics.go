@@ -153,7 +153,7 @@ func (n *Node) createTopic(c ConnID, f *remoting.Frame, out *Output) {
 		n.refuse(c, f, remoting.ResponseSystemBusy, "too many topics", out)
 	default:
 		n.putTopic(conf, out)
-		n.ok(c, f, nil, out)
+		n.okRegistered(c, f, out)
 	}
 }
 

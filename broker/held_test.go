@@ -1,0 +1,82 @@
+package broker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"holdfast/broker/durability"
+	"holdfast/broker/remoting"
+	"holdfast/broker/store"
+	"holdfast/broker/vfs"
+)
+
+// TestCreatedTopicIsAnsweredWhenRegistered holds UPDATE_AND_CREATE_TOPIC against its promise: with the answer, the topic is
+// known to every name server that can be reached.
+func TestCreatedTopicIsAnsweredWhenRegistered(t *testing.T) {
+	fsys := vfs.NewMem()
+	if err := fsys.MkdirAll("config"); err != nil {
+		t.Fatal(err)
+	}
+	st, _, err := store.Open(fsys, store.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig(durability.RocketMQ5)
+	cfg.Addr = netip.MustParseAddrPort("127.0.0.1:10911")
+	cfg.NameServers = []string{"n1", "n2"}
+	n, err := New(cfg, st, fsys, rand.New(rand.NewPCG(1, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out Output
+	var calls []Call
+	now := Instant{Wall: 1767225600000}
+	step := func(ev Event) (codes []int32) {
+		t.Helper()
+		now.Mono += time.Millisecond
+		n.Step(now, &ev, &out)
+		calls = append(calls, out.Calls...)
+		for _, r := range out.Replies {
+			f, _, err := remoting.Decode(r.Frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			codes = append(codes, f.Opaque)
+		}
+		return codes
+	}
+	expect := func(when string, got []int32, want ...int32) {
+		t.Helper()
+		if len(got) != len(want) || (len(want) > 0 && got[0] != want[0]) {
+			t.Errorf("%s: answered %v, want %v", when, got, want)
+		}
+	}
+	answer := func(err error) []int32 {
+		t.Helper()
+		call := calls[0]
+		calls = calls[1:]
+		return step(Event{Kind: KindAnswered, Call: call.ID, Frame: &remoting.Frame{Flag: remoting.FlagResponse}, Err: err})
+	}
+	create := func(opaque int32) Event {
+		h := remoting.CreateTopicHeader{Topic: remoting.TopicConfig{Name: "T", ReadQueues: opaque, WriteQueues: opaque, Perm: 6}}
+		w := remoting.Begin(nil, &remoting.Frame{Code: remoting.RequestUpdateAndCreateTopic, Opaque: opaque})
+		h.Append(&w)
+		f, _, _ := remoting.Decode(w.Finish(nil))
+		return Event{Kind: KindReceived, Conn: 1, Requests: []Request{{Frame: f}}}
+	}
+	step(Event{Kind: KindOpened, Conn: 1, Addr: "127.0.0.1:1"}) // the first registrations go out
+	expect("before the first registration is answered", step(create(1)))
+	expect("one name server has answered the registration before", answer(nil))
+	expect("the other, too: the topic goes out only now", answer(nil))
+	expect("one name server knows the topic", answer(nil))
+	expect("both know it", answer(nil), 1)
+	expect("a change with both idle", step(create(2)))
+	expect("one cannot be reached", answer(errors.New("connection refused")))
+	expect("the other knows it", answer(nil), 2)
+	if len(calls) != 0 {
+		t.Errorf("%d calls too many", len(calls))
+	}
+}
