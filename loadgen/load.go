@@ -112,6 +112,7 @@ func newPacer(cfg Config) Pacer {
 func (l *Load) run(t *thread) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	sharpenTimers()
 	t.usage.begin()
 	t.err = t.worker.Run(t.env, t.p, l.cfg.Recorder)
 	t.usage.finish()

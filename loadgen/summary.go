@@ -75,8 +75,9 @@ func (l *Load) summary() Summary {
 	if s.Window > 0 {
 		s.Throughput = float64(s.WindowAcked) / s.Window.Seconds()
 	}
-	s.LateP99 = time.Duration(s.Latency.Late.ValueAtPercentile(99))
-	s.LateMax = time.Duration(s.Latency.Late.Max())
+	if late := s.Latency.Late; late.TotalCount() > 0 {
+		s.LateP99, s.LateMax = time.Duration(late.ValueAtPercentile(99)), time.Duration(late.Max())
+	}
 	return s
 }
 

@@ -11,3 +11,5 @@ func (m *cpuMeter) begin()                   {}
 func (m *cpuMeter) mark()                    {}
 func (m *cpuMeter) finish()                  {}
 func (m *cpuMeter) sinceMark() time.Duration { return 0 }
+
+func sharpenTimers() {}
