@@ -84,9 +84,10 @@ func (p *pool) add(t Trial, out Outcome, err error) {
 	defer func() { c.Trials = append(c.Trials, row) }()
 	number := len(c.Trials) + 1
 	if err != nil {
-		row.Verdict, row.Reasons = result.Inconclusive, []string{err.Error()}
+		reason, _, _ := strings.Cut(err.Error(), "\n") // what follows are lines of a node's log, which is beside the history
+		row.Verdict, row.Reasons = result.Inconclusive, []string{reason}
 		p.verdict = result.Worse(p.verdict, row.Verdict)
-		p.reason(number, err.Error())
+		p.reason(number, reason)
 		return
 	}
 	v := out.Verdict

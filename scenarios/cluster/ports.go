@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
+	"sync/atomic"
 )
 
 // Ports of a group that is alone in its network namespace. Source: RocketMQ's own defaults; a slave's are those that its
@@ -29,41 +31,36 @@ func fixedPorts(n int) (nameServer uint16, brokers []uint16) {
 	return nameServerPort, brokers
 }
 
-// freePorts returns ports that nobody listens on at this moment. All are held until all are chosen, so that they differ.
+// Blocks of ports for groups, below the range from which kernels take ports for outgoing connections (32768 on): a client
+// of another group must not be given the port that a node will need again after its power cut.
+const (
+	firstBlock  = 12_000
+	lastBlock   = 32_000
+	blockStride = 20
+)
+
+// blocksTaken counts the blocks that this process has taken, so that groups that start side by side differ. It begins at the
+// process id, so that two harnesses at once seldom meet.
+var blocksTaken atomic.Uint32
+
+// freePorts returns ports of a block in which nobody listens at this moment.
 func freePorts(host netip.Addr, n int) (nameServer uint16, brokers []uint16, err error) {
-	var held []net.Listener
-	defer func() {
-		for _, l := range held {
-			l.Close()
-		}
-	}()
-	hold := func(port uint16) (uint16, bool) {
-		l, err := net.Listen("tcp", netip.AddrPortFrom(host, port).String())
-		if err != nil {
-			return 0, false
-		}
-		held = append(held, l)
-		return l.Addr().(*net.TCPAddr).AddrPort().Port(), true
-	}
-	nameServer, ok := hold(0)
-	for tries := 0; ok && len(brokers) < n; tries++ {
-		if tries == 100*n {
-			return 0, nil, broken("no three free neighbouring ports on %s after %d tries", host, tries)
-		}
-		var port uint16
-		if port, ok = hold(0); !ok || port <= fastPortBelow {
-			continue
-		}
-		_, fast := hold(port - fastPortBelow)
-		_, ha := hold(port + haPortAbove)
-		if fast && ha {
+	const blocks = (lastBlock - firstBlock) / blockStride
+	for range blocks {
+		block := (uint32(os.Getpid()) + blocksTaken.Add(1)) % blocks
+		base := uint16(firstBlock + block*blockStride)
+		brokers = brokers[:0]
+		ports := []uint16{base}
+		for i := range n {
+			port := base + uint16(4*(i+1))
 			brokers = append(brokers, port)
+			ports = append(ports, port-fastPortBelow, port, port+haPortAbove)
+		}
+		if assertFree("a new group", host, ports) == nil {
+			return base, brokers, nil
 		}
 	}
-	if !ok {
-		return 0, nil, broken("no free port on %s", host)
-	}
-	return nameServer, brokers, nil
+	return 0, nil, broken("no free block of %d ports on %s between %d and %d", blockStride, host, firstBlock, lastBlock)
 }
 
 // assertFree errs when anybody listens on one of the ports: a node left over from an earlier run would answer in place of
