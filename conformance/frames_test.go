@@ -25,7 +25,11 @@ const goldens = "../broker/remoting/testdata/rocketmq-client-go-2.1.2"
 func TestMain(m *testing.M) {
 	flag.Parse()
 	rlog.SetLogLevel("fatal")
-	os.Exit(m.Run())
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
 }
 
 // TestFrames records one frame of each request kind that Apache's client sends, and holds the goldens against them: the
