@@ -60,6 +60,12 @@ func (n *inode) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
+// Hole asks the backing file system, which may say no for lack of knowledge. Caller holds n.mu.
+func (n *inode) Hole(off, length int64) bool {
+	data, err := unix.Seek(n.fd, off, unix.SEEK_DATA)
+	return err == unix.ENXIO || err == nil && data >= off+length
+}
+
 // writeAt changes the backing file alone.
 func (n *inode) writeAt(p []byte, off int64) error {
 	for len(p) > 0 {

@@ -2,7 +2,9 @@ package disk
 
 import (
 	"bytes"
+	"slices"
 	"sort"
+	"sync"
 )
 
 // pageSize is the unit of durability in bytes: the kernel's page cache reads and writes whole pages.
@@ -33,6 +35,8 @@ type pages struct {
 // reader reads the file's current content; short reads end at the end of the file.
 type reader interface {
 	ReadAt(p []byte, off int64) (int, error)
+	// Hole reports whether [off, off+length) is known to be zeroes without reading it.
+	Hole(off, length int64) bool
 }
 
 // touch notes that the bytes [from, to) are about to change: the pages that are not dirty yet are read from file and
@@ -41,50 +45,73 @@ func (p *pages) touch(file reader, from, to int64, now int64, order func() uint6
 	if to <= from {
 		return nil
 	}
-	var buf []byte
-	for page := from / pageSize; page*pageSize < to; page++ {
-		if _, ok := p.dirty[page]; ok {
+	if p.dirty == nil {
+		p.dirty = map[int64]before{}
+	}
+	first, end := from/pageSize, (to+pageSize-1)/pageSize
+	for first < end && p.known(first) {
+		first++
+	}
+	for first < end && p.known(end-1) {
+		end--
+	}
+	var span []byte // one read, whatever is known in between
+	if length := min(end*pageSize, p.size) - first*pageSize; length > 0 && !file.Hole(first*pageSize, length) {
+		buf := spans.Get().(*[]byte)
+		defer spans.Put(buf)
+		*buf = slices.Grow((*buf)[:0], int(length))
+		span = (*buf)[:length]
+		if err := readFull(file, span, first*pageSize); err != nil {
+			return err
+		}
+	}
+	for page := first; page < end; page++ {
+		at := (page - first) * pageSize
+		if p.known(page) {
 			continue
 		}
-		if p.dirty == nil {
-			p.dirty = map[int64]before{}
-		}
-		if old, ok := p.stale[page]; ok { // dirty again: the next fsync writes the whole page
-			p.dirty[page] = old
-			delete(p.stale, page)
-			continue
-		}
-		b := before{since: now, order: order()}
-		if page*pageSize < p.size {
-			if buf == nil {
-				buf = make([]byte, pageSize)
-			}
-			data, err := readPage(file, page, buf)
-			if err != nil {
-				return err
-			}
-			if data != nil {
-				b.data, buf = data, nil
-			}
-		}
-		p.dirty[page] = b
+		p.dirty[page] = before{data: kept(span[min(at, int64(len(span))):min(at+pageSize, int64(len(span)))]), since: now, order: order()}
 	}
 	return nil
 }
 
+// spans are buffers for what a write replaces.
+var spans = sync.Pool{New: func() any { return new([]byte) }}
+
+// known reports whether the page's durable content is kept already; a stale page becomes dirty again, so that the next
+// fsync covers it.
+func (p *pages) known(page int64) bool {
+	if _, ok := p.dirty[page]; ok {
+		return true
+	}
+	old, ok := p.stale[page]
+	if ok {
+		p.dirty[page] = old
+		delete(p.stale, page)
+	}
+	return ok
+}
+
 var zeroPage [pageSize]byte
 
-// readPage reads a page of file into buf; nil means zeroes. What lies beyond the end is zeroes.
-func readPage(file reader, page int64, buf []byte) ([]byte, error) {
-	n, err := file.ReadAt(buf, page*pageSize)
-	if n < len(buf) && err != nil && !isEOF(err) {
-		return nil, err
+// kept returns a copy of a page's content, up to the end of the file, as a whole page; nil for zeroes.
+func kept(content []byte) []byte {
+	if bytes.Equal(content, zeroPage[:len(content)]) {
+		return nil
 	}
-	clear(buf[n:])
-	if bytes.Equal(buf, zeroPage[:]) {
-		return nil, nil
+	page := make([]byte, pageSize)
+	copy(page, content)
+	return page
+}
+
+// readFull reads len(b) bytes; what lies beyond the end is zeroes.
+func readFull(file reader, b []byte, off int64) error {
+	n, err := file.ReadAt(b, off)
+	if n < len(b) && err != nil && !isEOF(err) {
+		return err
 	}
-	return buf, nil
+	clear(b[n:])
+	return nil
 }
 
 // beginSync takes the snapshot that an fsync covers. Only one fsync of a file is in progress at a time.

@@ -59,7 +59,11 @@ func (v *volume) survivePages(rng *rand.Rand, loss vfs.Loss, impact *Impact) err
 			continue
 		}
 		touched = append(touched, n)
-		for _, l := range v.candidates(n) {
+		pages, err := v.candidates(n)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", n.path(), err)
+		}
+		for _, l := range pages {
 			all = append(all, candidate{n, l})
 		}
 	}
@@ -109,7 +113,7 @@ type pageKey struct {
 
 // candidates returns every page of n that a cut may take: those that no fsync covers, and those that the kernel brought
 // only after the cut.
-func (v *volume) candidates(n *inode) []lost {
+func (v *volume) candidates(n *inode) ([]lost, error) {
 	all := n.pages.volatile()
 	known := map[int64]bool{}
 	for _, l := range all {
@@ -123,13 +127,13 @@ func (v *volume) candidates(n *inode) []lost {
 	}
 	slices.Sort(late)
 	for _, page := range late { // durable is what the backing file holds
-		data, err := readPage(n, page, make([]byte, pageSize))
-		if err != nil {
-			data = nil
+		content := make([]byte, pageSize)
+		if err := readFull(n, content, page*pageSize); err != nil {
+			return nil, err
 		}
-		all = append(all, lost{page, before{data: data, since: v.cutAt, order: v.nextOrder()}})
+		all = append(all, lost{page, before{data: kept(content), since: v.cutAt, order: v.nextOrder()}})
 	}
-	return all
+	return all, nil
 }
 
 // extents describes the candidates to the model.
@@ -154,7 +158,7 @@ func (c candidate) settle(rng *rand.Rand, pieces []vfs.Extent, impact *Impact) (
 	current := make([]byte, pageSize)
 	if late := c.n.late[c.page]; late != nil {
 		copy(current, late)
-	} else if _, err := c.n.ReadAt(current, off); err != nil && !isEOF(err) {
+	} else if err := readFull(c.n, current, off); err != nil {
 		return 0, err
 	}
 	after := make([]byte, pageSize)
