@@ -174,8 +174,8 @@ func (v *view) trap(advice result.Contract) string {
 // control judges the cells that must lose something. Without them nothing shows that a loss would have been seen.
 func (v *view) control() (sentence string, failed bool) {
 	var controls []*result.Cell
-	for i := range v.r.Cells {
-		if c := &v.r.Cells[i]; c.Control {
+	for _, c := range v.ordered() {
+		if c.Control {
 			controls = append(controls, c)
 		}
 	}
@@ -192,7 +192,7 @@ func (v *view) control() (sentence string, failed bool) {
 		case failedControl(c):
 			silent = append(silent, contractTitle(c.Contract)+" "+f.clause())
 		case c.RPO == nil:
-			unproven = append(unproven, contractTitle(c.Contract)+" "+f.clause()+": "+reasons(c))
+			unproven = append(unproven, contractTitle(c.Contract)+" "+f.clause()+": "+brief(c))
 		default:
 			good = append(good, contractTitle(c.Contract)+" "+lossPhrase(f, c))
 		}
@@ -201,7 +201,7 @@ func (v *view) control() (sentence string, failed bool) {
 	case len(silent) > 0:
 		return fmt.Sprintf("THE CONTROL FAILED: nothing was lost by %s, although something must be. The faults did not bite: do not believe any %q in these tables.",
 			list(silent), result.Kept), true
-	case len(unproven) > 0:
+	case len(good) == 0:
 		return fmt.Sprintf("The control is inconclusive, so nothing shows that a loss would have been seen (%s).", list(unproven)), false
 	}
 	return "The control lost messages, as it must: " + list(good) + ".", false
@@ -231,12 +231,11 @@ func (v *view) open() []string {
 	for _, verdict := range []result.Verdict{result.Violated, result.Inconclusive} {
 		var order []string
 		byReason := map[string][]*result.Cell{}
-		for i := range v.r.Cells {
-			c := &v.r.Cells[i]
+		for _, c := range v.ordered() {
 			if c.Verdict != verdict {
 				continue
 			}
-			why := reasons(c)
+			why := brief(c)
 			if len(byReason[why]) == 0 {
 				order = append(order, why)
 			}
@@ -271,13 +270,30 @@ func cellTitle(c *result.Cell) string {
 	return faultTitle(c.Fault, c.Target, c.Recovery)
 }
 
-// reasons joins why a cell has its verdict; a violated cell without reasons is explained by its findings.
-func reasons(c *result.Cell) string {
+// reasons are why a cell has its verdict; a violated cell without reasons is explained by its findings.
+func reasons(c *result.Cell) []string {
 	if len(c.Reasons) > 0 {
-		return strings.Join(c.Reasons, "; ")
+		return c.Reasons
 	}
 	for _, f := range c.Findings {
-		return f.Anomaly + ": " + f.Explain
+		return []string{findingText(f)}
 	}
-	return "no reason recorded"
+	return []string{"no reason recorded"}
+}
+
+// briefRunes bounds what brief says of a reason: it may quote the log of a node.
+const briefRunes = 220
+
+// brief is the first line of the first reason, and how many more reasons the page gives.
+func brief(c *result.Cell) string {
+	all := reasons(c)
+	text, _, _ := strings.Cut(all[0], "\n")
+	if runes := []rune(text); len(runes) > briefRunes {
+		text = string(runes[:briefRunes]) + "…"
+	}
+	text = strings.TrimRight(text, ":; ")
+	if len(all) > 1 {
+		text += fmt.Sprintf(" (and %s)", plural(len(all)-1, "more reason"))
+	}
+	return text
 }

@@ -1,9 +1,13 @@
 package reports
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"holdfast/reports/result"
 )
@@ -87,6 +91,18 @@ var situations = []struct {
 		})
 		return r
 	}},
+	{"reasons that quote the log of a node", func() *result.Result {
+		return edit(sample(0), 4, "power-all", func(c *result.Cell) {
+			c.RPO, c.Acked, c.Lost, c.LossWindow, c.Verdict = nil, nil, nil, nil, result.Inconclusive
+			c.Reasons = []string{"cut 1: a-1: its process ended before it answered:\n  | ready\n  | holdfast: start: corrupt", "cut 2: " + strings.Repeat("no ", 200), "cut 3: no"}
+		})
+	}},
+	{"cells that ended in another order", func() *result.Result {
+		r := sample(0)
+		slices.Reverse(r.Cells)
+		r.Derive()
+		return r
+	}},
 	{"interrupted", func() *result.Result {
 		r := without(sample(0), func(c *result.Cell) bool { return c.Column() != "none" && c.Column() != "kill-returns" })
 		r.Interrupted = true
@@ -114,6 +130,24 @@ func TestAnswerGolden(t *testing.T) {
 		b.WriteString("\n")
 	}
 	golden(t, "answers.txt", b.String())
+}
+
+// TestOrderOfCellsSaysNothing: cells run side by side and end in any order.
+func TestOrderOfCellsSaysNothing(t *testing.T) {
+	r := sample(3)
+	want := Text(r, "", 120, false)
+	page, err := Page(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(r.Cells)
+	r.Derive()
+	if diff := cmp.Diff(Text(r, "", 120, false), want); diff != "" {
+		t.Errorf("cells in reverse -, in order +:\n%s", diff)
+	}
+	if again, err := Page(r); err != nil || !bytes.Equal(again, page) {
+		t.Errorf("the page differs: %v", err)
+	}
 }
 
 // TestAnswerNeverPraisesABrokenHarness: when the control failed the answer must say so before anything else can be believed.

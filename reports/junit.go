@@ -77,7 +77,7 @@ func (v *view) junitSuite(column, title string) junitSuite {
 		s.Tests++
 		seconds += c.Seconds
 		jc := junitCase{Name: c.Contract.String(), Class: "holdfast." + c.Column(), Time: fmt.Sprintf("%.3f", c.Seconds), Out: strings.TrimSuffix(doneLine(c), "\n")}
-		message := &junitMessage{Message: string(c.Verdict) + ": " + reasons(c), Text: c.Repeat}
+		message := &junitMessage{Message: string(c.Verdict) + ": " + brief(c), Text: strings.Join(append(reasons(c), c.Repeat), "\n")}
 		switch {
 		case failedControl(c):
 			jc.Failure = message

@@ -210,7 +210,7 @@ func doneLine(c *result.Cell) string {
 	if l := c.Latency; l != nil && l.P50 != nil && l.P99 != nil {
 		parts = append(parts, fmt.Sprintf("p50 %s, p99 %s at %s msg/s", span(*l.P50), span(*l.P99), rate(l.Rate)))
 	}
-	if c.Lost != nil {
+	if c.Lost != nil && len(c.Acked) > 0 {
 		parts = append(parts, fmt.Sprintf("lost %s of %s", count(result.Sum(c.Lost)), count(result.Sum(c.Acked))))
 	}
 	if r := c.RPO; r != nil {
@@ -218,7 +218,7 @@ func doneLine(c *result.Cell) string {
 	}
 	switch {
 	case c.Verdict.Rank() >= result.Inconclusive.Rank():
-		parts = append(parts, string(c.Verdict)+": "+reasons(c))
+		parts = append(parts, string(c.Verdict)+": "+brief(c))
 	case !c.IsPerformance(): // speed is neither kept nor lost
 		parts = append(parts, string(c.Verdict))
 	}

@@ -123,8 +123,7 @@ func (v *view) figures(p *page) error {
 	if latency != "" {
 		p.SpeedFigures = append(p.SpeedFigures, figureSVG{latency, "Latency from the intended start, by percentile. Solid: ASYNC_FLUSH; dashed: SYNC_FLUSH.", false})
 	}
-	for i := range v.r.Cells {
-		c := &v.r.Cells[i]
+	for _, c := range v.ordered() {
 		if c.IsPerformance() {
 			continue
 		}

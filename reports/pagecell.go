@@ -146,11 +146,7 @@ func trialGrid(c *result.Cell) *htmlGrid {
 		for _, text := range []string{count(result.Sum(t.Acked)), count(result.Sum(t.Lost)), figure(t.WindowMS), figure(t.SinceSyncMS), figure(t.RTOMS), counts(t.Effect)} {
 			row.Cells = append(row.Cells, htmlCell{Lines: []string{text}, Class: "num"})
 		}
-		verdict := string(t.Verdict)
-		if len(t.Reasons) > 0 {
-			verdict += ": " + strings.Join(t.Reasons, "; ")
-		}
-		row.Cells = append(row.Cells, htmlCell{Lines: []string{verdict}, Class: string(toneOf(t.Verdict))})
+		row.Cells = append(row.Cells, htmlCell{Lines: []string{string(t.Verdict)}, Class: string(toneOf(t.Verdict))})
 		h.Rows = append(h.Rows, row)
 	}
 	return h

@@ -230,17 +230,23 @@ func (v *view) faultTableTitle(f faultColumn) string {
 func faultEntries(c *result.Cell, inline bool) []entry {
 	entries := stubEntries(c.Contract)
 	first, others := leading(c.Acked)
-	acked, lost := figure(c.Acked, first), figure(c.Lost, first)
+	acked, lost := "-", "-"
+	if len(c.Acked) > 0 {
+		acked = count(c.Acked[first])
+	}
+	if c.Lost != nil && len(c.Acked) > 0 {
+		lost = count(c.Lost[first])
+	}
 	for _, status := range others {
 		if !inline {
 			entries[1].Text += "\n" + status
-			acked += "\n" + figure(c.Acked, status)
-			lost += "\n" + figure(c.Lost, status)
+			acked += "\n" + count(c.Acked[status])
+			lost += "\n" + count(c.Lost[status])
 			continue
 		}
-		acked += "\n" + figure(c.Acked, status) + " " + status
+		acked += "\n" + count(c.Acked[status]) + " " + status
 		if c.Lost[status] > 0 {
-			lost += "\n" + figure(c.Lost, status) + " " + status
+			lost += "\n" + count(c.Lost[status]) + " " + status
 		}
 	}
 	lostTone := plain
@@ -287,14 +293,6 @@ func leading(acked map[string]int64) (first string, others []string) {
 	return first, others
 }
 
-// figure is a count by status: 0 for a status that the measured counts do not name, "-" when nothing was measured.
-func figure(counts map[string]int64, status string) string {
-	if counts == nil {
-		return "-"
-	}
-	return count(counts[status])
-}
-
 // claims is the table of one claim: contracts down, recoveries across; nil without any.
 func (v *view) claims(claim string) *grid {
 	var recoveries []string
@@ -312,6 +310,7 @@ func (v *view) claims(claim string) *grid {
 	if len(recoveries) == 0 {
 		return nil
 	}
+	slices.SortStableFunc(recoveries, compareRecoveries)
 	g := &grid{Title: fmt.Sprintf("Claim: %q", claim), Stub: 2, Columns: stub()}
 	for _, recovery := range recoveries {
 		g.Columns = append(g.Columns, column{Head: recoveryTitle(recovery)})

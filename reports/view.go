@@ -64,18 +64,25 @@ func compareRows(a, b result.Contract) int {
 
 // compareFaults puts the fault that destroys less before the one that destroys more.
 func compareFaults(a, b faultColumn) int {
-	order := func(words []string, word string) int {
-		if i := slices.Index(words, word); i >= 0 {
-			return i
-		}
-		return len(words)
-	}
-	kinds, targets, recoveries := []string{"pause", "kill", "power", "disk-lost"}, []string{"slave", "master", "all"}, []string{"returns", "promoted"}
+	kinds, targets := []string{"pause", "kill", "power", "disk-lost"}, []string{"slave", "master", "all"}
 	return cmp.Or(
-		cmp.Compare(order(kinds, a.fault), order(kinds, b.fault)),
-		cmp.Compare(order(targets, a.target), order(targets, b.target)),
-		cmp.Compare(order(recoveries, a.recovery), order(recoveries, b.recovery)),
+		cmp.Compare(position(kinds, a.fault), position(kinds, b.fault)),
+		cmp.Compare(position(targets, a.target), position(targets, b.target)),
+		compareRecoveries(a.recovery, b.recovery),
 	)
+}
+
+func compareRecoveries(a, b string) int {
+	recoveries := []string{"returns", "promoted"}
+	return cmp.Compare(position(recoveries, a), position(recoveries, b))
+}
+
+// position is the index of word, and behind all for one that is not listed.
+func position(words []string, word string) int {
+	if i := slices.Index(words, word); i >= 0 {
+		return i
+	}
+	return len(words)
 }
 
 // place returns where a cell stands and makes its row and column known.
@@ -97,6 +104,22 @@ func (v *view) place(contract result.Contract, fault, target, recovery string) p
 // cell returns the finished cell of a row and column, or nil.
 func (v *view) cell(row result.Contract, column string) *result.Cell {
 	return v.cells[place{row, column}]
+}
+
+// ordered lists the finished cells, row by row: performance first, then the faults.
+func (v *view) ordered() []*result.Cell {
+	var cells []*result.Cell
+	for _, row := range v.rows {
+		if c := v.cell(row, result.NoFault); c != nil {
+			cells = append(cells, c)
+		}
+		for _, f := range v.faults {
+			if c := v.cell(row, f.name); c != nil {
+				cells = append(cells, c)
+			}
+		}
+	}
+	return cells
 }
 
 // commonRate returns the offered rate at which latencies were taken, 0 when there are none, and whether it was one for all rows.
