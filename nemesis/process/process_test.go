@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	ossignal "os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,7 +34,8 @@ func TestMain(m *testing.M) {
 	if code, ok := sandbox.Main(); ok {
 		os.Exit(code)
 	}
-	if act := os.Getenv(actEnv); act != "" {
+	act := os.Getenv(actEnv)
+	if act != "" && act != "held" {
 		os.Exit(node(act, os.Args[1:]))
 	}
 	if !sandbox.Inside() {
@@ -44,6 +47,9 @@ func TestMain(m *testing.M) {
 			}
 			os.Exit(code)
 		}
+	}
+	if act == "held" {
+		os.Exit(held(os.Args[1]))
 	}
 	os.Exit(m.Run())
 }
@@ -352,4 +358,86 @@ func TestSurvivorsAreDrawnFromTheSeed(t *testing.T) {
 	if effect := cut.Effect(); effect["pagesLost"] != 0 || effect["processes"] != 2 {
 		t.Errorf("got %v although all pages survive", effect)
 	}
+}
+
+// held is a run that is killed at the worst instant: its disks are cut and hold the calls of their nodes.
+func held(dir string) int {
+	disks, err := disk.Start(context.Background(), disk.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for _, node := range []string{"a-0", "a-1"} {
+		mount := filepath.Join(dir, node, "mount")
+		err := disks.Mount(node, filepath.Join(dir, node, "backing"), mount)
+		if err == nil {
+			_, err = Start(Command{Name: node, Argv: []string{"/proc/self/exe", filepath.Join(mount, "log")}, Env: []string{actEnv + "=append"}})
+		}
+		if err == nil {
+			_, err = disks.WaitSync(context.Background(), node, "log", 0)
+		}
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
+	if _, err := disks.Cut("a-0", "a-1"); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("held")
+	time.Sleep(time.Hour)
+	return 1
+}
+
+// TestKilledWhileHolding kills a run whose nodes hang in calls that its disks hold: nothing may outlive it.
+func TestKilledWhileHolding(t *testing.T) {
+	if impossible != nil {
+		t.Skip(impossible)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("/proc/self/exe", dir)
+	mark := "HOLDFAST_PROCESS_MARK=" + dir
+	// A sandbox in this test's sandbox: a run of its own.
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "HOLDFAST_SANDBOX=") }),
+		actEnv+"=held", mark)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if lines := bufio.NewScanner(out); !lines.Scan() || lines.Text() != "held" {
+		t.Fatalf("the run said %q", lines.Text())
+	}
+	if n := marked(t, mark); n < 6 { // outer, init, inner, disk, two nodes
+		t.Fatalf("%d processes run, want 6", n)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	deadline := time.Now().Add(10 * time.Second)
+	for marked(t, mark) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d processes are left", marked(t, mark))
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// marked counts the processes with mark in their environment that have not ended.
+func marked(t *testing.T, mark string) (n int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range all {
+		if env, err := os.ReadFile(path); err == nil && strings.Contains(string(env), mark) { // empty for one that has ended
+			n++
+		}
+	}
+	return n
 }
