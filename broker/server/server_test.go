@@ -8,6 +8,8 @@ import (
 	"holdfast/broker/durability"
 )
 
+var quiet = slog.New(slog.DiscardHandler)
+
 func testLog(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
