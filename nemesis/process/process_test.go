@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"holdfast/broker/vfs"
 	"holdfast/nemesis/disk"
@@ -64,8 +67,8 @@ func node(act string, args []string) int {
 	case "idle":
 		fmt.Println("ready")
 		time.Sleep(time.Hour)
-	case "append": // appends numbered records to a file, syncs every 10th, and says how many are synced
-		if err := appendRecords(args[0]); err != nil {
+	case "writer":
+		if err := writeAll(args[0]); err != nil {
 			fmt.Println(err)
 			return 1
 		}
@@ -76,6 +79,18 @@ func node(act string, args []string) int {
 // record is the length of a record in bytes; each begins with its number.
 const record = 1000
 
+// writeAll makes numbered records durable in three ways at once, and says how far each has come.
+func writeAll(dir string) error {
+	ended := make(chan error)
+	go func() { ended <- appendRecords(dir + "/appended") }()
+	go func() { ended <- mapRecords(dir + "/mapped") }()
+	go func() { ended <- replaceFile(dir, "replaced") }()
+	return <-ended
+}
+
+func number(i int) []byte { return fmt.Appendf(nil, "%09d", i) }
+
+// appendRecords writes, and syncs every 10th time.
 func appendRecords(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -83,7 +98,7 @@ func appendRecords(path string) error {
 	}
 	b := make([]byte, record)
 	for i := 1; ; i++ {
-		copy(b, fmt.Sprintf("%09d", i))
+		copy(b, number(i))
 		if _, err := f.Write(b); err != nil {
 			return err
 		}
@@ -93,7 +108,56 @@ func appendRecords(path string) error {
 		if err := f.Sync(); err != nil {
 			return err
 		}
-		fmt.Println("synced", i)
+		fmt.Println("appended", i)
+	}
+}
+
+// mapRecords stores through a mapping, and syncs every 3rd time.
+func mapRecords(path string) error {
+	const most = 20000
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := f.Truncate(most * record); err != nil {
+		return err
+	}
+	m, err := unix.Mmap(int(f.Fd()), 0, most*record, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	for i := 1; i <= most; i++ {
+		copy(m[(i-1)*record:], number(i))
+		if i%3 != 0 {
+			continue
+		}
+		if err := unix.Msync(m, unix.MS_SYNC); err != nil {
+			return err
+		}
+		fmt.Println("mapped", i)
+	}
+	time.Sleep(time.Hour)
+	return nil
+}
+
+// replaceFile replaces a file by a synced new one and syncs the directory.
+func replaceFile(dir, name string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	for i := 1; ; i++ {
+		f, err := os.Create(filepath.Join(dir, name+".tmp"))
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write(number(i)); err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close(), os.Rename(f.Name(), filepath.Join(dir, name)), d.Sync()); err != nil {
+			return err
+		}
+		fmt.Println("replaced", i)
 	}
 }
 
@@ -195,7 +259,10 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// cluster is two nodes that append to their lossy disks.
+// ways are those in which a node writes; the files have these names.
+var ways = []string{"appended", "mapped", "replaced"}
+
+// cluster is two nodes that write to their lossy disks.
 type cluster struct {
 	disks *disk.Client
 	dir   string
@@ -223,42 +290,48 @@ func newCluster(t *testing.T) *cluster {
 		if err := disks.Mount(node, filepath.Join(c.dir, node, "backing"), mount); err != nil {
 			t.Fatal(err)
 		}
-		c.procs[node], c.logs[node] = startNode(t, "append", filepath.Join(mount, "log"))
+		c.procs[node], c.logs[node] = startNode(t, "writer", mount)
 	}
 	for _, log := range c.logs {
-		awaitLine(t, log, "synced")
+		for _, way := range ways {
+			awaitLine(t, log, way)
+		}
 	}
 	return c
 }
 
-// check returns how many whole records the node's disk has, and how many it has said are synced.
-func (c *cluster) check(t *testing.T, node string) (there, synced int) {
+// check returns, by way, how many records the node's disk has, and how many the node has said are durable.
+func (c *cluster) check(t *testing.T, node string) (there, said map[string]int) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(c.dir, node, "backing", "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for there*record+9 <= len(b) {
-		if n, err := strconv.Atoi(string(b[there*record : there*record+9])); err != nil || n != there+1 {
-			break
+	there, said = map[string]int{}, map[string]int{}
+	for _, way := range ways {
+		b, err := os.ReadFile(filepath.Join(c.dir, node, "backing", way))
+		if err != nil {
+			t.Fatal(err)
 		}
-		there++
+		if way == "replaced" {
+			if there[way], err = strconv.Atoi(string(b)); err != nil {
+				t.Errorf("%s: replaced holds %q", node, b)
+			}
+			continue
+		}
+		for n := 0; n*record+9 <= len(b) && bytes.Equal(b[n*record:n*record+9], number(n+1)); n++ {
+			there[way] = n + 1
+		}
 	}
 	log, err := os.ReadFile(c.logs[node])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(log)) {
-		if n, ok := strings.CutPrefix(line, "synced "); ok {
-			synced, err = strconv.Atoi(strings.TrimSpace(n))
-			if err != nil {
-				t.Fatal(err)
-			}
-		} else {
+		var way string
+		var n int
+		if _, err := fmt.Sscanf(line, "%s %d\n", &way, &n); err != nil || !slices.Contains(ways, way) {
 			t.Fatalf("%s said %q: a call failed before it was killed", node, line)
 		}
+		said[way] = n
 	}
-	return there, synced
+	return there, said
 }
 
 func TestPowerCut(t *testing.T) {
@@ -279,9 +352,11 @@ func TestPowerCut(t *testing.T) {
 		t.Errorf("got %v, %+v", effect, cut)
 	}
 	for node := range c.procs {
-		there, synced := c.check(t, node)
-		if there < synced || there > synced+10 {
-			t.Errorf("%s: %d records are there, %d were said to be synced, every 10th is", node, there, synced)
+		there, said := c.check(t, node)
+		for way, ahead := range map[string]int{"appended": 10, "mapped": 3, "replaced": 1} { // one sync may have been under way
+			if there[way] < said[way] || there[way] > said[way]+ahead {
+				t.Errorf("%s: %d records %s are there, %d were said to be durable", node, there[way], way, said[way])
+			}
 		}
 	}
 	for node := range c.procs { // the disks can be used again
@@ -291,8 +366,8 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// TestManyCuts cuts often, so that cuts fall into every phase of a node's work: no record that was said to be synced may
-// be missing, and some that were not must be.
+// TestManyCuts cuts often, so that cuts fall into every phase of a node's work: nothing that was said to be
+// durable may be missing, and something that was not must be.
 func TestManyCuts(t *testing.T) {
 	cuts, lost := 8, int64(0)
 	if os.Getenv("HOLDFAST_LONG") != "" {
@@ -305,8 +380,11 @@ func TestManyCuts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for node := range c.procs {
-			if there, synced := c.check(t, node); there < synced {
-				t.Errorf("%s: %d records are there, %d were said to be synced", node, there, synced)
+			there, said := c.check(t, node)
+			for _, way := range ways {
+				if there[way] < said[way] {
+					t.Errorf("%s: %d records %s are there, %d were said to be durable", node, there[way], way, said[way])
+				}
 			}
 			lost += cut.Disks[node].BytesLost
 		}
@@ -371,10 +449,10 @@ func held(dir string) int {
 		mount := filepath.Join(dir, node, "mount")
 		err := disks.Mount(node, filepath.Join(dir, node, "backing"), mount)
 		if err == nil {
-			_, err = Start(Command{Name: node, Argv: []string{"/proc/self/exe", filepath.Join(mount, "log")}, Env: []string{actEnv + "=append"}})
+			_, err = Start(Command{Name: node, Argv: []string{"/proc/self/exe", mount}, Env: []string{actEnv + "=writer"}})
 		}
 		if err == nil {
-			_, err = disks.WaitSync(context.Background(), node, "log", 0)
+			_, err = disks.WaitSync(context.Background(), node, "appended", 0)
 		}
 		if err != nil {
 			fmt.Println(err)
