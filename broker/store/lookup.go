@@ -51,7 +51,7 @@ func (s *Store) Lookup(q *Queue, from int64, want Want, dst []Range) ([]Range, F
 		if u.end() > want.Limit || found.Count > 0 && found.Bytes+int(u.size) > want.Bytes && !u.blank() {
 			break
 		}
-		if u.blank() || u.size <= 0 || u.phys < s.marks.Min || len(want.Tags) > 0 && !slices.Contains(want.Tags, u.tags) {
+		if u.blank() || u.phys < s.marks.Min || len(want.Tags) > 0 && !slices.Contains(want.Tags, u.tags) {
 			passed++
 			continue
 		}
@@ -91,6 +91,7 @@ type LoadJob struct {
 	queue     *Queue
 	dir       string
 	from, to  int64 // queue offsets
+	logEnd    int64 // no unit leads beyond
 	units     []unit
 	err       error
 }
@@ -98,10 +99,11 @@ type LoadJob struct {
 // load returns a job that reads the units from queue offset from on. Each reader has its own; the last one loaded stays
 // with the queue.
 func (q *Queue) load(s *Store, from int64) *LoadJob {
-	return &LoadJob{fsys: s.fsys, fileBytes: s.cfg.QueueFileBytes, queue: q, dir: q.dir(), from: from, to: min(q.ringMin, from+loadUnits)}
+	return &LoadJob{fsys: s.fsys, fileBytes: s.cfg.QueueFileBytes, queue: q, dir: q.dir(), from: from, to: min(q.ringMin, from+loadUnits), logEnd: s.marks.Written}
 }
 
-// Run reads. Whoever runs it holds no lock.
+// Run reads. Whoever runs it holds no lock. It errs with ErrCorrupt when the units cannot be of this log, or with what the
+// disk says.
 func (j *LoadJob) Run() error {
 	base := j.from * unitBytes / j.fileBytes * j.fileBytes
 	name := queueName(j.dir, base)
@@ -117,8 +119,17 @@ func (j *LoadJob) Run() error {
 		return j.err
 	}
 	j.units = make([]unit, len(b)/unitBytes)
+	last := int64(0)
 	for i := range j.units {
-		j.units[i] = readUnit(b[i*unitBytes:])
+		u := readUnit(b[i*unitBytes:])
+		if u.blank() {
+			u.phys = last
+		}
+		if u.size <= 0 || u.phys < last || u.end() > j.logEnd {
+			j.err = fmt.Errorf("%w: %s: queue offset %d leads to %d bytes at %d", ErrCorrupt, name, j.from+int64(i), u.size, u.phys)
+			return j.err
+		}
+		j.units[i], last = u, u.end()
 	}
 	return nil
 }

@@ -146,10 +146,10 @@ func (s *Store) openLog(trusted bool) error {
 			return err
 		}
 	}
+	s.cfg.MaxAppendBytes = int(min(int64(s.cfg.MaxAppendBytes), s.cfg.SegmentBytes-blankBytes))
 	if err := s.cfg.Validate(); err != nil {
 		return fmt.Errorf("%w: file sizes: %w", ErrCorrupt, err)
 	}
-	s.cfg.MaxAppendBytes = int(min(int64(s.cfg.MaxAppendBytes), s.cfg.SegmentBytes-blankBytes))
 	s.saved.segment, s.saved.queueFile = s.cfg.SegmentBytes, s.cfg.QueueFileBytes
 	start := int64(0)
 	if len(s.segs) > 0 {

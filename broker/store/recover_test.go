@@ -1,0 +1,266 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"holdfast/broker/message"
+	"holdfast/broker/vfs"
+)
+
+// written returns a store of five messages, the first three synced and checkpointed, the others written, then left.
+func written(t *testing.T) (*vfs.Mem, []int64) {
+	mem := vfs.NewMem()
+	s, _ := mustOpen(t, mem, small)
+	var at []int64
+	for i := range 5 {
+		if i == 3 {
+			flush(t, s)
+			if err := s.runAux(true, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at = append(at, put(t, s, "T", fmt.Sprintf("body%d", i)))
+	}
+	w := s.TakeWrite()
+	if err := w.Run(); err != nil {
+		t.Fatal(err)
+	}
+	s.Abandon()
+	return mem, at
+}
+
+const firstFile = "commitlog/00000000000000000000"
+
+func TestCorruptTailIsCutAndReported(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		off    int64 // in the record
+		b      []byte
+		reason string
+	}{
+		{"body", 90, []byte{'X'}, "checksum"},
+		{"size", 0, []byte{0x7f}, "left in the file"},
+		{"size too small", 3, []byte{1}, "size 1"},
+		{"magic", 4, []byte{1}, "magic"},
+		{"physical offset: a stale record", 35, []byte{1}, "says that it stands at"},
+		{"body length", 84, []byte{0x7f}, "body of"},
+		{"topic length", 93, []byte{0}, "topic of 0 bytes"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			mem, at := written(t)
+			corrupt(t, mem, firstFile, at[3]+row.off, row.b...)
+			s, r := mustOpen(t, mem, small)
+			wantBodies(t, s, "T", "body0", "body1", "body2")
+			if r.End != at[3] || r.Cut == nil || !strings.Contains(r.Cut.Reason, row.reason) || r.CutBytes < 2*100 || r.Trusted != at[3] {
+				t.Errorf("recovery: %v; cut %v", r, r.Cut)
+			}
+			// The fifth record is whole. It must not come back when the log has grown up to it.
+			put(t, s, "T", "bodyX")
+			flush(t, s)
+			s.Abandon()
+			s, r = mustOpen(t, mem, small)
+			if wantBodies(t, s, "T", "body0", "body1", "body2", "bodyX"); r.Cut != nil || r.CutBytes != 0 {
+				t.Errorf("second recovery: %v", r)
+			}
+		})
+	}
+}
+
+func TestHoleEndsTheLog(t *testing.T) {
+	mem, at := written(t)
+	corrupt(t, mem, firstFile, at[3], make([]byte, at[4]-at[3])...)
+	s, r := mustOpen(t, mem, small)
+	if wantBodies(t, s, "T", "body0", "body1", "body2"); r.End != at[3] || r.Cut != nil || r.CutBytes != 2*(at[4]-at[3]) {
+		t.Errorf("recovery: %v", r)
+	}
+}
+
+func TestCorruptBelowTheCheckpoint(t *testing.T) {
+	mem, at := written(t)
+	s, _ := mustOpen(t, mem, small)
+	flush(t, s)
+	put(t, s, "T", "body5")
+	flush(t, s)
+	if err := s.runAux(true, false); err != nil { // the mark of the consume queues stays: the log is scanned from there
+		t.Fatal(err)
+	}
+	s.Abandon()
+	corrupt(t, mem, firstFile, at[4]+2*(at[1]-at[0])-20, 'X')
+	before, err := vfs.ReadFile(mem, firstFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = Open(mem, small)
+	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), firstFile) {
+		t.Fatalf("open: %v", err)
+	}
+	if after, err := vfs.ReadFile(mem, firstFile); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the log was changed: %v", err)
+	}
+	cfg := small
+	cfg.CutCorrupt = true
+	s, r := mustOpen(t, mem, cfg)
+	wantBodies(t, s, "T", "body0", "body1", "body2", "body3", "body4")
+	if r.Cut == nil || r.CutBytes == 0 || r.Trusted <= r.End {
+		t.Errorf("recovery: %v", r)
+	}
+	s, _ = mustOpen(t, mem.Crash(rand.New(rand.NewPCG(1, 1)), vfs.Loss{}), small)
+	wantBodies(t, s, "T", "body0", "body1", "body2", "body3", "body4")
+}
+
+// Consume queues that are lost or foreign are built anew from the log.
+func TestQueuesAreRebuilt(t *testing.T) {
+	unitFile := "consumequeue/T/0/00000000000000000000"
+	for name, harm := range map[string]func(mem *vfs.Mem) error{
+		"file removed":            func(mem *vfs.Mem) error { return mem.Remove(unitFile) },
+		"checkpoint removed":      func(mem *vfs.Mem) error { return mem.Remove("checkpoint") },
+		"checkpoint of RocketMQ":  func(mem *vfs.Mem) error { return overwrite(mem, "checkpoint", 0, bytes.Repeat([]byte{1}, 24)) },
+		"checkpoint torn":         func(mem *vfs.Mem) error { return overwrite(mem, "checkpoint", 512, make([]byte, 1024)) },
+		"last unit zeroed":        func(mem *vfs.Mem) error { return overwrite(mem, unitFile, 40, make([]byte, 20)) },
+		"unit of another message": func(mem *vfs.Mem) error { return overwrite(mem, unitFile, 40, make([]byte, 10)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem, _ := written(t)
+			if err := harm(mem); err != nil {
+				t.Fatal(err)
+			}
+			s, r := mustOpen(t, mem, small)
+			if wantBodies(t, s, "T", "body0", "body1", "body2", "body3", "body4"); !r.Rebuilt {
+				t.Errorf("recovery: %v", r)
+			}
+			if d, err := Dump(mem); err != nil || len(d.Problems) > 0 {
+				t.Errorf("dump: %v, %v", d.Problems, err)
+			}
+		})
+	}
+}
+
+func overwrite(mem *vfs.Mem, name string, off int64, b []byte) error {
+	f, err := mem.Open(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(b, off)
+	return err
+}
+
+// A store of Apache RocketMQ has file sizes of its own, no mark of ours in the checkpoint, and an index.
+func TestStoreOfApache(t *testing.T) {
+	mem := vfs.NewMem()
+	for _, dir := range []string{"commitlog", "consumequeue/T/0", "index", "config"} {
+		if err := mem.MkdirAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log []byte
+	var units []byte
+	for i := range 7 {
+		b := record("T", 0, fmt.Appendf(nil, "m%d", i), "TAGS\x01a\x02")
+		if len(log)%512+len(b)+8 > 512 {
+			left := 512 - len(log)%512
+			log = append(log, append(message.AppendBlank(nil, left), make([]byte, left-8)...)...)
+		}
+		message.Patch(b, int64(i)+3, 1024+int64(len(log)), 1000+int64(i))
+		if i < 5 { // the last units were not flushed
+			units = append(units, make([]byte, 20)...)
+			unit{1024 + int64(len(log)), 'a', int32(len(b))}.put(units[20*i:])
+		}
+		log = append(log, b...)
+	}
+	log = append(log, make([]byte, 1024-len(log))...)
+	file := func(name string, b []byte) {
+		f, err := mem.Create(name, int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(b, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file("commitlog/00000000000000001024", log[:512])
+	file("commitlog/00000000000000001536", log[512:])
+	blank := make([]byte, 60)
+	for i := range 3 {
+		unit{size: blankUnitSize}.put(blank[20*i:])
+	}
+	file("consumequeue/T/0/00000000000000000000", append(append(blank, units...), make([]byte, 40)...))
+	file("index/20260101000000000", []byte{1})
+	file("checkpoint", append(bytes.Repeat([]byte{0, 0, 0, 0, 0, 0, 4, 0}, 3), make([]byte, 4072)...))
+	file("abort", nil)
+
+	d, err := Dump(mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, q := d.CommitLog, d.Queues[0]
+	if l.SegmentBytes != 512 || l.Min != 1024 || l.Records != 7 || l.Bad != "" || q.Min != 3 || q.Max != 8 || q.Unindexed != 2 || q.LogMax != 10 || d.Checkpoint.PhysicTime != 1024 || len(d.Problems) > 0 {
+		t.Errorf("dump: %+v", d)
+	}
+	s, r := mustOpen(t, mem, Config{ChunkBytes: 64})
+	wantBodies(t, s, "T", "m0", "m1", "m2", "m3", "m4", "m5", "m6")
+	if q := mustQueue(t, s, "T", 0); q.Min() != 3 || q.Next() != 10 || s.Config().SegmentBytes != 512 || r.Rewritten != r.End-1024 {
+		t.Errorf("queue [%d, %d), %v", q.Min(), q.Next(), r)
+	}
+	put(t, s, "T", "ours")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, _ = mustOpen(t, mem, Config{ChunkBytes: 64})
+	wantBodies(t, s, "T", "m0", "m1", "m2", "m3", "m4", "m5", "m6", "ours")
+}
+
+func TestForeignFilesInTheLog(t *testing.T) {
+	for _, name := range []string{"commitlog/notes.txt", "commitlog/00000000000000000001", "commitlog/00000000000000012288"} {
+		mem, _ := written(t)
+		if _, err := mem.Create(name, 10); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Open(mem, small); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// FuzzOpen: whatever is in the files, Open neither panics nor calls anything synced that is no valid record, and what it
+// leaves opens again and says the same.
+func FuzzOpen(f *testing.F) {
+	f.Add(uint16(0), []byte{1}, uint8(0))
+	f.Add(uint16(200), []byte("XXXX"), uint8(0))
+	f.Add(uint16(600), []byte{0, 0, 0, 0}, uint8(1))
+	f.Add(uint16(20), []byte{0, 1, 2, 3}, uint8(2))
+	f.Fuzz(func(t *testing.T, off uint16, b []byte, which uint8) {
+		mem, at := written(t)
+		name := []string{firstFile, "checkpoint", "consumequeue/T/0/00000000000000000000"}[which%3]
+		if len(b) > 4096 || overwrite(mem, name, int64(off%8192), b) != nil {
+			return
+		}
+		cfg := small
+		cfg.CutCorrupt = true
+		s, r, err := Open(mem, cfg)
+		if err != nil {
+			return
+		}
+		n := 0
+		rot := which%3 == 0 && int64(off%8192) < at[3] // what was synced and indexed is not read again
+		for _, q := range s.Queues() {
+			b, err := bodies(s, q)
+			if n += len(b); err != nil && !errors.Is(err, ErrCorrupt) && !rot {
+				t.Errorf("queue %s/%d: %v", q.topic, q.id, err)
+			}
+		}
+		s.Abandon()
+		if len(mustRead(t, mem)) < n && !rot {
+			t.Errorf("%d messages in queues, fewer in the log: %v", n, r)
+		}
+		again, r2, err := Open(mem.Crash(rand.New(rand.NewPCG(1, 1)), vfs.Loss{Names: vfs.Posix}), small)
+		if err != nil || r2.End != r.End || r2.Cut != nil {
+			t.Fatalf("second open: %v, %v after %v", err, r2, r)
+		}
+		again.Abandon()
+	})
+}
