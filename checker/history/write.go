@@ -49,16 +49,15 @@ func AppendLine(dst []byte, name func(Sym) string, e *Event) []byte {
 	if e.Retry > 0 {
 		integer("retry", int64(e.Retry))
 	}
+	symbol("node", e.Node)
 	if e.F == Role || e.F == CaughtUp {
 		symbol("queueGroup", e.Queue)
 	} else {
 		symbol("queue", e.Queue)
 	}
-	symbol("group", e.Group)
-	symbol("node", e.Node)
-	symbol("status", e.Status)
-	optional("offset", e.Offset)
 	optional("from", e.From)
+	optional("offset", e.Offset)
+	symbol("status", e.Status)
 	dst = appendMsgs(dst, e.Msgs)
 	optional("end", e.End)
 	if e.First > 0 {
@@ -68,6 +67,7 @@ func AppendLine(dst []byte, name func(Sym) string, e *Event) []byte {
 	if e.Filter {
 		dst = append(dst, `,"filter":true`...)
 	}
+	symbol("group", e.Group)
 	if e.Role != "" {
 		text("role", e.Role)
 	}

@@ -96,8 +96,14 @@ func (c *checker) split() {
 	}
 	for _, i := range q.Fetches {
 		f := &h.Fetches[i]
-		if span := q.Group.SpanOf(f.Invoke, f.Return); span.Definite() && c.ev.Master(q, f) {
-			c.epochs[span.Lo].fetches = append(c.epochs[span.Lo].fetches, i)
+		span := q.Group.SpanOf(f.Invoke, f.Return)
+		if !span.Definite() || !c.ev.Master(q, f) {
+			continue
+		}
+		x := &c.epochs[span.Lo]
+		x.fetches = append(x.fetches, i)
+		if c.reads && f.End >= 0 && (x.low < 0 || f.End < x.low) {
+			x.low = f.End // what was inherited was there for this read, too
 		}
 	}
 	for i := range q.Extra {
@@ -122,8 +128,8 @@ func (c *checker) assign(a observed) int {
 
 // appendable says that a may have been appended in epoch e and inherited until it was seen in epoch last.
 func (c *checker) appendable(e, last int, a observed) bool {
-	if low := c.epochs[e].low; low > a.offset {
-		return false
+	if low := c.epochs[e].low; low > a.offset && c.taken(e, a) {
+		return false // it would have cut what the epoch inherited
 	}
 	for later := e + 1; later <= last; later++ {
 		if low := c.epochs[later].low; low >= 0 && low <= a.offset {
@@ -148,6 +154,25 @@ func (c *checker) appendable(e, last int, a observed) bool {
 	return true
 }
 
+// taken says that something else is known at a's offset in epoch e or before.
+func (c *checker) taken(e int, a observed) bool {
+	for _, i := range c.q.AcksAt(a.offset) {
+		if c.q.Span(&c.ev.H.Sends[i]).Lo <= e {
+			return true
+		}
+	}
+	from := sort.Search(len(c.q.Extra), func(i int) bool { return c.q.Extra[i].Offset >= a.offset })
+	for _, x := range c.q.Extra[from:] {
+		if x.Offset != a.offset {
+			break
+		}
+		if x.Value != a.value && x.Span.Lo <= e {
+			return true
+		}
+	}
+	return false
+}
+
 // reach returns the end of the log as an answer shows it; -1: it shows nothing.
 func reach(f *history.FetchOp, msgs history.Msgs) int64 {
 	h := f.End
@@ -160,11 +185,10 @@ func reach(f *history.FetchOp, msgs history.Msgs) int64 {
 // sweep checks one epoch.
 func (c *checker) sweep(x *epoch) {
 	h := c.ev.H
-	reads := c.constraints(x)
 	unknown := ascending(len(x.appends), func(i int) int64 { return x.appends[i].invoke })
 	highest := make([]int64, len(x.acks)) // largest invoke of acks[:i+1]
 	below, most := int64(-1), int64(-1)   // of lower offsets; of all so far
-	u, rd := 0, 0
+	u := 0
 	offset := int64(-1)
 	for i, k := range x.acks {
 		s := &h.Sends[k]
@@ -173,19 +197,13 @@ func (c *checker) sweep(x *epoch) {
 			for u < len(x.appends) && x.appends[u].offset < offset {
 				u++
 			}
-			for rd < len(reads) && reads[rd].end <= offset {
-				rd++
-			}
 		}
 		bound := below
 		if u > 0 {
 			bound = max(bound, unknown[u-1])
 		}
-		switch {
-		case s.Return < bound:
+		if s.Return < bound {
 			c.disorder(x, k, bound)
-		case rd > 0 && s.Return < reads[rd-1].highest:
-			c.r.Invalid[c.q.Name] = true // told as the stale read that it is
 		}
 		most = max(most, s.Invoke)
 		highest[i] = most
@@ -205,7 +223,7 @@ func (c *checker) sweep(x *epoch) {
 		}
 	}
 	if c.reads {
-		c.stale(x, reads)
+		c.stale(x)
 	}
 	if c.r.Count(anomaly.RealtimeOrder) > 0 {
 		c.clients(x)
@@ -231,68 +249,56 @@ func (c *checker) rank(x *epoch, end int64) int {
 	return sort.Search(len(x.acks), func(i int) bool { return c.ev.H.Sends[x.acks[i]].Offset >= end })
 }
 
-// read is a read that saw an end, as a constraint.
-type read struct {
-	end, invoke, ret int64
-	highest          int64 // largest invoke of the reads up to this one
-	fetch            uint32
-}
-
-// constraints returns the reads that constrain others, by end: those that saw one, where reads are promised linearizable.
-func (c *checker) constraints(x *epoch) []read {
-	if !c.reads {
-		return nil
-	}
-	var out []read
+// byReach returns the fetches of x by a figure of theirs; those without it, -1, are left out.
+func (c *checker) byReach(x *epoch, figure func(*history.FetchOp) int64) (fetches []uint32, figures []int64) {
 	for _, k := range x.fetches {
-		if f := &c.ev.H.Fetches[k]; f.End >= 0 {
-			out = append(out, read{end: f.End, invoke: f.Invoke, ret: f.Return, fetch: k})
+		if n := figure(&c.ev.H.Fetches[k]); n >= 0 {
+			fetches, figures = append(fetches, k), append(figures, n)
 		}
 	}
-	byEnd := func(a, b read) int { return cmp.Compare(a.end, b.end) }
-	if !slices.IsSortedFunc(out, byEnd) {
-		slices.SortStableFunc(out, byEnd)
+	if !slices.IsSorted(figures) {
+		order := make([]int, len(figures))
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(figures[a], figures[b]) })
+		f, n := slices.Clone(fetches), slices.Clone(figures)
+		for i, k := range order {
+			fetches[i], figures[i] = f[k], n[k]
+		}
 	}
-	most := int64(-1)
-	for i := range out {
-		most = max(most, out[i].invoke)
-		out[i].highest = most
-	}
-	return out
+	return fetches, figures
 }
 
 // stale finds reads whose end is too small: something beyond it had returned before they were invoked.
-func (c *checker) stale(x *epoch, reads []read) {
+func (c *checker) stale(x *epoch) {
 	h := c.ev.H
-	a := len(x.acks) - 1
+	reads, ends := c.byReach(x, func(f *history.FetchOp) int64 { return f.End })
+	shown, reaches := c.byReach(x, func(f *history.FetchOp) int64 { return reach(f, h.Msgs(f)) })
+	a, b := len(x.acks)-1, len(shown)-1
 	earliest, who := int64(math.MaxInt64), uint64(0)
 	note := func(t int64, op uint64) {
 		if t < earliest {
 			earliest, who = t, op
 		}
 	}
-	for i := len(reads) - 1; i >= 0; {
-		end := reads[i].end
-		for ; a >= 0 && h.Sends[x.acks[a]].Offset >= end; a-- {
+	for i := len(reads) - 1; i >= 0; i-- {
+		for ; a >= 0 && h.Sends[x.acks[a]].Offset >= ends[i]; a-- {
 			note(h.Sends[x.acks[a]].Return, h.Sends[x.acks[a]].Op)
 		}
-		from := i
-		for from >= 0 && reads[from].end == end {
-			rd := &reads[from]
-			if earliest < rd.invoke {
-				f, t, op := &h.Fetches[rd.fetch], earliest, who
-				c.r.Invalid[c.q.Name] = true
-				c.r.Add(anomaly.StaleRead, 1, anomaly.Violation, func() anomaly.Finding {
-					return anomaly.Finding{Queue: c.q.Name, Ops: []uint64{f.Op, op}, Explain: fmt.Sprintf(
-						"operation %d asked at %d ns and saw the log end at %d, although operation %d had returned beyond it at %d ns",
-						f.Op, f.Invoke, end, op, t)}
-				})
-			}
-			from--
+		for ; b >= 0 && reaches[b] > ends[i]; b-- {
+			note(h.Fetches[shown[b]].Return, h.Fetches[shown[b]].Op)
 		}
-		for ; i > from; i-- {
-			note(reads[i].ret, h.Fetches[reads[i].fetch].Op)
+		f := &h.Fetches[reads[i]]
+		if earliest >= f.Invoke {
+			continue
 		}
+		c.r.Invalid[c.q.Name] = true
+		c.r.Add(anomaly.StaleRead, 1, anomaly.Violation, func() anomaly.Finding {
+			return anomaly.Finding{Queue: c.q.Name, Ops: []uint64{f.Op, who}, Explain: fmt.Sprintf(
+				"operation %d asked at %d ns and saw the log end at %d, although operation %d had returned beyond it at %d ns",
+				f.Op, f.Invoke, ends[i], who, earliest)}
+		})
 	}
 }
 
