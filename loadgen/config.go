@@ -24,6 +24,9 @@ const (
 	DefaultFailPause = 100 * time.Millisecond
 )
 
+// slotsMax bounds the operations under way.
+const slotsMax = 1 << 20
+
 // BodyBytes is a range of body sizes in bytes, drawn uniformly from [Min, Max]; Min == Max fixes the size.
 // Fixed sizes hide divergence of replicas: where a log is torn, the next record starts at a record boundary again.
 type BodyBytes struct{ Min, Max int }
@@ -87,8 +90,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: Queues %d, must be at least 1", ErrConfig, c.Queues)
 	case c.Threads < 1 || c.Threads > c.Connections:
 		return fmt.Errorf("%w: Threads %d, must be in [1, Connections = %d]", ErrConfig, c.Threads, c.Connections)
-	case c.Outstanding < 1 || c.Outstanding > 1<<16:
-		return fmt.Errorf("%w: Outstanding %d, must be in [1, 65536]", ErrConfig, c.Outstanding)
+	case c.Outstanding < 1 || c.Connections*c.Outstanding > slotsMax:
+		return fmt.Errorf("%w: Outstanding %d on each of %d connections, must be in [1, %d] in all", ErrConfig, c.Outstanding, c.Connections, slotsMax)
 	case c.Rate < 0 || c.Rate > 100_000_000:
 		return fmt.Errorf("%w: Rate %d, must be in [0, 100000000]", ErrConfig, c.Rate)
 	case c.Poisson && c.Rate == 0:

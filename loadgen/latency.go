@@ -24,7 +24,9 @@ func NewHistogram() *hdrhistogram.Histogram {
 type Latency struct {
 	Response *hdrhistogram.Histogram // from the intended start: what a user of a stalled system feels
 	Service  *hdrhistogram.Histogram // from the actual send: what a generator that waits for the system would report
-	Late     *hdrhistogram.Histogram // actual send minus intended start: the generator's own fault
+	// Late is the generator's own fault: actual send minus intended start, or minus the instant at which a slot came free
+	// when all were taken by a system that does not answer.
+	Late *hdrhistogram.Histogram
 }
 
 // NewLatency returns empty histograms.
@@ -32,9 +34,9 @@ func NewLatency() *Latency {
 	return &Latency{NewHistogram(), NewHistogram(), NewHistogram()}
 }
 
-// Sent counts the lateness of a send.
-func (l *Latency) Sent(intended, sent time.Duration) {
-	record(l.Late, sent-intended)
+// Sent counts the lateness of a send that could have left at possible.
+func (l *Latency) Sent(possible, sent time.Duration) {
+	record(l.Late, sent-possible)
 }
 
 // Done counts an operation that was acknowledged.

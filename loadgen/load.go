@@ -86,6 +86,7 @@ func (l *Load) newThread(ctx context.Context, i int) (*thread, error) {
 		Workload: &RoundRobin{Queues: int32(cfg.Queues), First: int32(i % cfg.Queues), Body: cfg.Body},
 		Pacer:    newPacer(cfg),
 		Slots:    slots,
+		Lanes:    connections,
 		First:    uint64(i), Stride: uint64(cfg.Threads), Value: cfg.FirstValue, RunID: cfg.System.RunID(),
 		Rng:       rand.New(rand.NewPCG(cfg.Seed, uint64(i))),
 		Timeout:   cfg.Timeout,

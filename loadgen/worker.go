@@ -11,6 +11,9 @@ import (
 // parkMax bounds how long a worker parks without a look at its Control.
 const parkMax = 20 * time.Millisecond
 
+// completionsMax is how many outcomes are taken at a time.
+const completionsMax = 1024
+
 // Worker sends the operations of one thread, or of one coroutine of a simulator: every operation has a preallocated
 // slot, and nothing is allocated per operation. Fill the exported fields, then call Run once.
 type Worker struct {
@@ -19,6 +22,7 @@ type Worker struct {
 	Pacer    Pacer         // intended starts relative to Start; nil: closed loop
 	Start    time.Duration // on Env's clock: no operation starts before
 	Slots    int           // operations that may be under way
+	Lanes    int           // connections; slot i uses connection i mod Lanes. Default 1
 	First    uint64        // index of the first operation for Pacer and value; the next is Stride higher. Default stride 1
 	Stride   uint64
 	Value    uint64 // value of the operation with index 0
@@ -35,22 +39,25 @@ type Worker struct {
 	p     driver.Producer
 	rec   *scribe
 	slots []op
-	free  slotRing // slots without an operation, the longest unused first: so connections take turns
+	free  freeSlots
 	rest  []rested // ring of slots that rest, by time
 	index uint64   // of the next operation
 	due   time.Duration
 	more  bool // there is a next operation, intended at due
 	body  []byte
-	tally tally
-	mark  time.Duration // what Control.mark said last
-	stop  time.Duration // what Control.stop said last; 0: go on
-	stall time.Duration
+	// message is what goes to the producer; one of its own per send would be an allocation.
+	message driver.Message
+	tally   tally
+	mark    time.Duration // what Control.mark said last
+	stop    time.Duration // what Control.stop said last; 0: go on
+	stall   time.Duration
 }
 
 // op is an operation under way.
 type op struct {
 	intended, sent time.Duration
 	id, value      uint64
+	freed          time.Duration // when the operation before it ended
 	queue          int32
 	busy           bool
 }
@@ -59,30 +66,6 @@ type op struct {
 type rested struct {
 	slot  uint32
 	until time.Duration
-}
-
-// slotRing is a queue of slots. It holds each at most once, so it never overflows.
-type slotRing struct {
-	slots   []uint32
-	head, n int
-}
-
-func (r *slotRing) push(slot uint32) {
-	at := r.head + r.n
-	if at >= len(r.slots) {
-		at -= len(r.slots)
-	}
-	r.slots[at] = slot
-	r.n++
-}
-
-func (r *slotRing) pop() uint32 {
-	slot := r.slots[r.head]
-	if r.head++; r.head == len(r.slots) {
-		r.head = 0
-	}
-	r.n--
-	return slot
 }
 
 // Run sends until Control says stop, or the Pacer has no more, and the last outcome is known. It parks in env.Wait only.
@@ -96,7 +79,7 @@ func (w *Worker) Run(env driver.Env, p driver.Producer, rec *history.Recorder) e
 		}
 	}
 	w.prepare()
-	buf := make([]driver.Completion, max(w.Slots, 1))
+	buf := make([]driver.Completion, min(w.Slots, completionsMax))
 	now := env.Now()
 	for {
 		w.obey()
@@ -120,11 +103,8 @@ func (w *Worker) Run(env driver.Env, p driver.Producer, rec *history.Recorder) e
 func (w *Worker) prepare() {
 	w.Stride = orDefault(w.Stride, 1)
 	w.slots = make([]op, w.Slots)
-	w.free = slotRing{slots: make([]uint32, w.Slots)}
+	w.free = newFreeSlots(w.Slots, orDefault(w.Lanes, 1))
 	w.rest = make([]rested, 0, w.Slots)
-	for i := range w.Slots {
-		w.free.push(uint32(i))
-	}
 	w.index = w.First
 	w.schedule()
 }
@@ -171,11 +151,11 @@ func (w *Worker) sendDue(now time.Duration) time.Duration {
 func (w *Worker) send(slot uint32, now time.Duration) {
 	next := w.Workload.Next(w.Rng)
 	o := &w.slots[slot]
-	*o = op{intended: now, sent: now, value: w.Value + w.index, queue: next.Queue, busy: true}
+	*o = op{intended: now, sent: now, value: w.Value + w.index, queue: next.Queue, busy: true, freed: o.freed}
 	if w.Pacer != nil {
 		o.intended = w.due
 		if o.intended >= w.mark {
-			w.Latency.Sent(o.intended, now)
+			w.Latency.Sent(max(o.intended, o.freed), now)
 		}
 	}
 	w.body = driver.EncodeBody(w.body, w.RunID, o.value, next.BodyBytes)
@@ -183,7 +163,8 @@ func (w *Worker) send(slot uint32, now time.Duration) {
 		w.rec.invokeSend(o, w.QueueName)
 	}
 	w.tally.total.sent++
-	if err := w.p.Send(slot, &driver.Message{Value: o.value, Queue: o.queue, Body: w.body}); err != nil {
+	w.message = driver.Message{Value: o.value, Queue: o.queue, Body: w.body}
+	if err := w.p.Send(slot, &w.message); err != nil {
 		w.complete(&driver.Completion{Slot: slot, Kind: driver.Fail, Queue: o.queue, Offset: -1, Err: err}, now)
 	}
 }
@@ -194,7 +175,7 @@ func (w *Worker) complete(c *driver.Completion, now time.Duration) {
 	if !o.busy {
 		return // a driver that completes twice must not free a slot twice
 	}
-	o.busy = false
+	o.busy, o.freed = false, now
 	if w.rec != nil {
 		w.rec.completeSend(o, c, now, w.QueueName)
 	}
