@@ -78,7 +78,7 @@ func lossPhrase(f faultColumn, c *result.Cell) string {
 	}
 	phrase += fmt.Sprintf(", in %d of %s", c.RPO.LossyCuts, plural(c.RPO.Cuts, trial(f.fault)))
 	if c.Verdict == result.Violated {
-		phrase += ", against the contract"
+		phrase += "; the verdict is violated"
 	}
 	return phrase + ")"
 }

@@ -62,6 +62,11 @@ var situations = []struct {
 			c.Lost, c.RPO, c.Verdict, c.Reasons = map[string]int64{"SEND_OK": 9}, result.NewRPO([]int64{0, 9, 0}), result.Violated, []string{"lost although the slave's copy lived"}
 		})
 	}},
+	{"violated, though nothing was lost", func() *result.Result {
+		return edit(sample(0), 4, "power-promoted", func(c *result.Cell) {
+			c.Verdict, c.Reasons = result.Violated, []string{"cut 2: promised and not kept: divergence"}
+		})
+	}},
 	{"nothing was lost at all", func() *result.Result {
 		r := sample(0)
 		for i := range r.Cells {

@@ -114,14 +114,14 @@ func (v *view) figures(p *page) error {
 		return err
 	}
 	if throughput != "" {
-		p.SpeedFigures = append(p.SpeedFigures, figureSVG{throughput, "Throughput at saturation. Filled bars: ASYNC_FLUSH; outlines: SYNC_FLUSH.", false})
+		p.SpeedFigures = append(p.SpeedFigures, figureSVG{SVG: throughput, Caption: "Throughput at saturation. Filled bars: ASYNC_FLUSH; outlines: SYNC_FLUSH."})
 	}
-	latency, err := v.latencyPlot()
+	latency, keys, err := v.latencyPlot()
 	if err != nil {
 		return err
 	}
 	if latency != "" {
-		p.SpeedFigures = append(p.SpeedFigures, figureSVG{latency, "Latency from the intended start, by percentile. Solid: ASYNC_FLUSH; dashed: SYNC_FLUSH.", false})
+		p.SpeedFigures = append(p.SpeedFigures, figureSVG{SVG: latency, Caption: "Latency from the intended start, by percentile.", Keys: keys})
 	}
 	for _, c := range v.ordered() {
 		if c.IsPerformance() {

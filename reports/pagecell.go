@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"holdfast/reports/result"
@@ -17,9 +18,12 @@ type cellSection struct {
 	Figures             []figureSVG
 	Facts               []result.Setting
 	Trials              *htmlGrid
-	Findings            []string
+	Findings, More      []string // the first few, and the others
 	Repeat              string
 }
+
+// findingsShown is how many findings the page shows without being asked: they often repeat one another.
+const findingsShown = 3
 
 func newCellSection(c *result.Cell) (cellSection, error) {
 	s := cellSection{
@@ -29,16 +33,19 @@ func newCellSection(c *result.Cell) (cellSection, error) {
 	for _, f := range c.Findings {
 		s.Findings = append(s.Findings, findingText(f))
 	}
+	if len(s.Findings) > findingsShown {
+		s.Findings, s.More = s.Findings[:findingsShown], s.Findings[findingsShown:]
+	}
 	operations, series, err := timelinePlots(c)
 	if operations != "" {
 		caption := fmt.Sprintf("A sample of %s operations", count(c.Timeline.Of))
 		if c.Timeline.Trial > 0 {
 			caption += fmt.Sprintf(" of trial %d", c.Timeline.Trial)
 		}
-		s.Figures = append(s.Figures, figureSVG{operations, caption + ": when each was to start, how long it took, what became of it.", true})
+		s.Figures = append(s.Figures, figureSVG{SVG: operations, Caption: caption + ": when each was to start, how long it took, what became of it.", Fates: true})
 	}
 	if series != "" {
-		s.Figures = append(s.Figures, figureSVG{series, "Acknowledgements of the same trial over time.", false})
+		s.Figures = append(s.Figures, figureSVG{SVG: series, Caption: "Acknowledgements of the same trial over time."})
 	}
 	return s, err
 }
@@ -84,7 +91,7 @@ func cellFacts(c *result.Cell) []result.Setting {
 		add("recovery", rto)
 	}
 	add("linearizable", c.Linearizable)
-	add("fault's effect", counts(c.FaultEffect))
+	add("fault's effect", effect(c.FaultEffect))
 	var causes []string
 	for _, cause := range c.Causes {
 		causes = append(causes, fmt.Sprintf("%s: %s", cause.Cause, count(cause.Count)))
@@ -106,6 +113,13 @@ func counts(m map[string]int64) string {
 		parts = append(parts, name+" "+count(m[name]))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// effect writes what a fault did, without what it did not.
+func effect(m map[string]int64) string {
+	did := maps.Clone(m)
+	maps.DeleteFunc(did, func(_ string, n int64) bool { return n == 0 })
+	return counts(did)
 }
 
 // named is a figure that may not have been measured.
@@ -131,10 +145,10 @@ func trialGrid(c *result.Cell) *htmlGrid {
 		return nil
 	}
 	h := &htmlGrid{Label: "Trials of " + c.ID, Caption: "Trials", Heads: []htmlHead{{Lines: []string{"trial"}}}}
-	for _, head := range []string{"acked", "lost", "window", "since the last fsync", "RTO", "effect"} {
+	for _, head := range []string{"acked", "lost", "window", "since the last fsync", "RTO"} {
 		h.Heads = append(h.Heads, htmlHead{Lines: []string{head}, Right: true})
 	}
-	h.Heads = append(h.Heads, htmlHead{Lines: []string{"verdict"}})
+	h.Heads = append(h.Heads, htmlHead{Lines: []string{"verdict"}}, htmlHead{Lines: []string{"effect of the fault"}})
 	figure := func(ms float64) string {
 		if ms <= 0 {
 			return "-"
@@ -143,10 +157,11 @@ func trialGrid(c *result.Cell) *htmlGrid {
 	}
 	for i, t := range c.Trials {
 		row := htmlRow{Name: fmt.Sprint(i + 1), Sub: fmt.Sprintf("seed %d", t.Seed)}
-		for _, text := range []string{count(result.Sum(t.Acked)), count(result.Sum(t.Lost)), figure(t.WindowMS), figure(t.SinceSyncMS), figure(t.RTOMS), counts(t.Effect)} {
+		for _, text := range []string{count(result.Sum(t.Acked)), count(result.Sum(t.Lost)), figure(t.WindowMS), figure(t.SinceSyncMS), figure(t.RTOMS)} {
 			row.Cells = append(row.Cells, htmlCell{Lines: []string{text}, Class: "num"})
 		}
-		row.Cells = append(row.Cells, htmlCell{Lines: []string{string(t.Verdict)}, Class: string(toneOf(t.Verdict))})
+		row.Cells = append(row.Cells, htmlCell{Lines: []string{string(t.Verdict)}, Class: string(toneOf(t.Verdict))},
+			htmlCell{Lines: []string{effect(t.Effect)}, Class: "wrap"})
 		h.Rows = append(h.Rows, row)
 	}
 	return h

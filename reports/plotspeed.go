@@ -18,26 +18,31 @@ import (
 // dashes tell flush types apart where colour tells roles apart.
 var dashes = map[string][]vg.Length{"SYNC_FLUSH": {5, 3}}
 
-// roleInk gives each role of the matrix a colour of its own, in the order of the rows.
-func (v *view) roleInk(row result.Contract) color.RGBA {
+// lineKey is one line of a plot as the page's legend shows it.
+type lineKey struct {
+	Name   string
+	Role   int // number of the colour, from 1
+	Dashed bool
+}
+
+// role gives each role of the matrix an ink of its own, in the order of the rows.
+func (v *view) role(row result.Contract) int {
 	var roles []string
 	for _, r := range v.rows {
 		if label := stubEntries(r)[0].Text; !slices.Contains(roles, label) {
 			roles = append(roles, label)
 		}
 	}
-	return inkRole[slices.Index(roles, stubEntries(row)[0].Text)%len(inkRole)]
+	return slices.Index(roles, stubEntries(row)[0].Text) % len(inkRole)
 }
 
-// latencyPlot draws the latency distribution of each row: percentiles by their nines, milliseconds on a log axis. It returns
-// "" when no row has one.
-func (v *view) latencyPlot() (template.HTML, error) {
+// latencyPlot draws the latency distribution of each row: percentiles by their nines, milliseconds on a log axis; keys name the lines.
+// It returns "" when no row has one.
+func (v *view) latencyPlot() (svg template.HTML, keys []lineKey, err error) {
 	p := newPlot("percentile", "ms")
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.ConstantTicks(nineTicks()), logTicks{}
 	p.Y.Scale = plot.LogScale{}
-	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, 8
 	p.Add(gridLines())
-	drawn := 0
 	lo, hi := math.Inf(1), 0.0
 	for _, row := range v.rows {
 		c := v.cell(row, result.NoFault)
@@ -56,18 +61,19 @@ func (v *view) latencyPlot() (template.HTML, error) {
 		}
 		line, err := plotter.NewLine(points)
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
-		line.Color, line.Width, line.Dashes = v.roleInk(row), 1.6, dashes[row.FlushDiskType]
+		role := v.role(row)
+		line.Color, line.Width, line.Dashes = inkRole[role], 1.6, dashes[row.FlushDiskType]
 		p.Add(line)
-		p.Legend.Add(row.String(), line)
-		drawn++
+		keys = append(keys, lineKey{row.String(), role + 1, len(line.Dashes) > 0})
 	}
-	if drawn == 0 {
-		return "", nil
+	if len(keys) == 0 {
+		return "", nil, nil
 	}
 	p.Y.Min, p.Y.Max = lo/1.1, hi*1.1
-	return inline(p, 640, 340, "Latency by percentile for each contract; the table above has the figures")
+	svg, err = inline(p, 640, 340, "Latency by percentile for each contract; the table above has the figures")
+	return svg, keys, err
 }
 
 // nines maps a percentile to a linear axis on which 90, 99, 99.9 are equally far apart.
@@ -144,7 +150,7 @@ func (v *view) throughputPlot() (template.HTML, error) {
 	for i, row := range rows {
 		t := v.cell(row, result.NoFault).Throughput
 		at := float64(len(rows) - 1 - i)
-		p.Add(bar{at: at, value: t.Acked, lo: t.Min, hi: t.Max, ink: v.roleInk(row), hollow: row.FlushDiskType == "SYNC_FLUSH"})
+		p.Add(bar{at: at, value: t.Acked, lo: t.Min, hi: t.Max, ink: inkRole[v.role(row)], hollow: row.FlushDiskType == "SYNC_FLUSH"})
 		labels = append(labels, plot.Tick{Value: at, Label: row.String()})
 		top = max(top, t.Acked, t.Max)
 	}

@@ -53,8 +53,6 @@ func newPlot(x, y string) *plot.Plot {
 		axis.Tick.Label.Font, axis.Label.TextStyle.Font = label, label
 		axis.Padding = 0
 	}
-	p.Legend.TextStyle.Color, p.Legend.TextStyle.Font = inkText, label
-	p.Legend.Padding = 2
 	p.X.Label.Text = x
 	p.Title.Text = y // drawn by inline
 	p.Title.TextStyle.Color, p.Title.TextStyle.Font = inkText, label
@@ -65,7 +63,8 @@ func newPlot(x, y string) *plot.Plot {
 type figureSVG struct {
 	SVG     template.HTML
 	Caption string
-	Fates   bool // with the legend of the fates
+	Fates   bool      // with the legend of the fates
+	Keys    []lineKey // the legend of its lines
 }
 
 // inline draws p as an SVG element that takes its colours and fonts from the page; label is what it says to those who do not see it.

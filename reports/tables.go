@@ -42,7 +42,7 @@ func (v *view) overview(running map[string]string) *grid {
 		g.Columns = append(g.Columns, column{Head: f.head()})
 	}
 	if len(v.faults) > 0 {
-		g.Note += " lost N k/K: N acknowledged messages lost, in k of K trials."
+		g.Note += " k/K: k of K trials lost acknowledged messages; lost N: so many in all."
 		g.Note = strings.TrimSpace(g.Note)
 	}
 	for _, row := range v.rows {
@@ -331,7 +331,13 @@ func standing(c *result.Claim) entry {
 	case c == nil:
 		return entry{"-", muted}
 	case c.Standing == result.Holds:
-		return entry{fmt.Sprintf("holds in %s (bound %s)", plural(c.Cuts, "cut"), percent(c.Upper95)), good}
+		text := fmt.Sprintf("holds in %s (bound %s)", plural(c.Cuts, "cut"), percent(c.Upper95))
+		for _, e := range c.Evidence {
+			if e.Verdict == result.Violated { // nothing lost, but something else that was promised is not so
+				return entry{text + "\nbut violated: " + faultWord(e.Fault), doubtful}
+			}
+		}
+		return entry{text, good}
 	case c.Standing == result.Refuted:
 		var lost []string
 		for _, e := range c.Evidence {
