@@ -18,7 +18,10 @@ const unitBytes = 20
 const blankUnitSize = 0x7FFFFFFF
 
 // gapMax is how many messages may be missing in a queue before what follows counts as corrupt.
-const gapMax = 1 << 20
+const gapMax = 1 << 16
+
+// queueOffsetMax bounds queue offsets, so that their positions in files can be computed.
+const queueOffsetMax = 1 << 48
 
 var be = binary.BigEndian
 
@@ -176,6 +179,9 @@ func (s *Store) indexFound(b []byte, phys int64) (reason string) {
 	s.lastTime = r.StoreTimestamp
 	if !queued(r.SysFlag) {
 		return ""
+	}
+	if r.QueueOffset < 0 || r.QueueOffset > queueOffsetMax {
+		return fmt.Sprintf("queue offset %d", r.QueueOffset)
 	}
 	q, err := s.queueOf(r.Topic, r.QueueID)
 	if err != nil {

@@ -84,8 +84,10 @@ func (q *Queue) unit(o int64) (unit, bool) {
 	return unit{}, false
 }
 
-// LoadJob reads consume queue units that are no longer in memory.
+// LoadJob reads what is no longer in memory: consume queue units, or a record.
 type LoadJob struct {
+	record    Range  // of a record: from its first byte to where it must have ended
+	bytes     []byte // of a record, once read
 	fsys      vfs.FS
 	fileBytes int64
 	queue     *Queue
@@ -105,6 +107,9 @@ func (q *Queue) load(s *Store, from int64) *LoadJob {
 // Run reads. Whoever runs it holds no lock. It errs with ErrCorrupt when the units cannot be of this log, or with what the
 // disk says.
 func (j *LoadJob) Run() error {
+	if j.record.File != nil {
+		return j.readRecord()
+	}
 	base := j.from * unitBytes / j.fileBytes * j.fileBytes
 	name := queueName(j.dir, base)
 	f, err := j.fsys.Open(name)
@@ -136,7 +141,7 @@ func (j *LoadJob) Run() error {
 
 // Loaded gives the store what the job read. It returns the error of Run, after which looking again is useless.
 func (s *Store) Loaded(j *LoadJob) error {
-	if j.err == nil {
+	if j.err == nil && j.queue != nil {
 		j.queue.window = j
 	}
 	return j.err
