@@ -205,9 +205,6 @@ func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 	return p
 }
 
-// watcher passes what a matrix reports on to the live report.
-type watcher struct{ *reports.Live }
-
 // livePlan turns the matrix's plan into the report's.
 func (p *matrixPlan) livePlan(r *result.Result) reports.Plan {
 	plan := reports.Plan{Header: *r, Dir: p.out, Expect: p.matrix.Expect(func(id string) bool { return r.Cell(id) != nil })}
@@ -242,10 +239,4 @@ func (p *matrixPlan) ended(ctx context.Context, r *result.Result, err error) err
 		}
 	}
 	return nil
-}
-
-// isTerminal reports whether f is a terminal.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
