@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"holdfast/loadgen"
 	"holdfast/loadgen/driver/rocketmq"
@@ -236,10 +235,7 @@ func (p *matrixPlan) measure(ctx context.Context, cmd *cobra.Command, r *result.
 
 // liveReport draws on the terminal, or writes plain lines into a pipe; for machines it draws nothing.
 func (p *matrixPlan) liveReport(cmd *cobra.Command, human bool) *reports.Live {
-	opt := reports.Options{Terminal: isTerminal(os.Stdout), Color: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""}
-	if width, height, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-		opt.Width, opt.Height = width, height
-	}
+	opt := reports.Detect(os.Stdout)
 	if !human {
 		opt.Terminal, opt.Color = false, false
 		return reports.NewLive(cmd.ErrOrStderr(), cmd.ErrOrStderr(), opt)
