@@ -99,9 +99,9 @@ func (c *checker) absent(q *evidence.Queue) {
 		x := survivors[q.Span(&h.Sends[i]).Hi]
 		kind := anomaly.LostMiddle
 		switch o := h.Sends[i].Offset; {
-		case o > x.max:
+		case o >= x.max:
 			kind = anomaly.LostSuffix
-		case o < x.min:
+		case o <= x.min:
 			kind = anomaly.LostPrefix
 		}
 		c.lose(q, i, kind)

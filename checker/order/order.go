@@ -81,10 +81,13 @@ func (r *Result) inconsistent(ev *evidence.Evidence, q *evidence.Queue) {
 		for i := from; i < to; i++ {
 			for k := from; k < i; k++ {
 				a, b := &stands[k], &stands[i]
-				if a.Value == b.Value || values[b.Value] || !clash(ev, a, b) {
+				if a.Acked && b.Acked && a.Value != b.Value && a.Span.Definite() && a.Span == b.Span {
+					r.Invalid[q.Name] = true // of two nodes, too, where checker/replicas judges it
+				}
+				if a.Value == b.Value || values[a.Value] && values[b.Value] || !clash(ev, a, b) {
 					continue
 				}
-				values[b.Value] = true
+				values[a.Value], values[b.Value] = true, true
 				r.Invalid[q.Name] = true
 				r.Add(anomaly.InconsistentOffsets, 1, anomaly.Violation, func() anomaly.Finding {
 					return anomaly.Finding{Queue: q.Name, Ops: []uint64{a.Op, b.Op}, Explain: fmt.Sprintf(
