@@ -135,8 +135,13 @@ func (n *Node) saved(name string, err error, out *Output) {
 	}
 }
 
-// saveOffsets puts the consumer offsets out if they changed.
+// saveOffsets puts the consumer offsets and the progress of delayed messages out if they changed.
 func (n *Node) saveOffsets(out *Output) {
+	if n.delayed.dirty {
+		n.delayed.dirty = false
+		levels := n.delayed.table()
+		n.save(delaysFile, levels.Append(nil), out)
+	}
 	if !n.offsets.dirty {
 		return
 	}

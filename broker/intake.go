@@ -155,7 +155,7 @@ func (s *Send) one(properties []byte) {
 		case message.PropertyWait:
 			s.NoWait = string(value) == "false"
 		case message.PropertyDelay:
-			s.Delayed = len(value) > 0 && string(value) != "0"
+			s.Delayed = s.Delayed || len(value) > 0 && string(value) != "0"
 		}
 	}
 }
@@ -196,6 +196,9 @@ func (in *Intake) check(h *remoting.SendHeader, body []byte) (code int32, fault 
 		return illegal, "the message has no body"
 	case len(body) > in.cfg.MaxMessageBytes:
 		return illegal, "the message body is longer than maxMessageSize"
+	case h.SysFlag&message.SysRollback != 0:
+		// A half message would never be committed: END_TRANSACTION is not offered. Source: rejectTransactionMessage.
+		return remoting.ResponseNoPermission, "the broker sending transaction message is forbidden"
 	case h.Batch && bytes.HasPrefix(h.Topic, retryPrefix):
 		return illegal, "a batch may not go to a retry topic"
 	}

@@ -22,6 +22,7 @@ const (
 	topicsFile  = "config/topics.json"
 	groupsFile  = "config/subscriptionGroup.json"
 	offsetsFile = "config/consumerOffset.json"
+	delaysFile  = "config/delayOffset.json"
 )
 
 type nodeRole uint8
@@ -59,6 +60,8 @@ type Node struct {
 	stats    stats
 	repOut   replica.Out
 	held     heldReplies
+	delayed  delayTable
+	backs    []sendingBack
 	pushes   int32 // opaque of the last request to a client
 
 	writing, syncing, auxing bool
@@ -139,10 +142,12 @@ func (n *Node) load(fsys vfs.FS) error {
 	var topics remoting.TopicTable
 	var groups remoting.SubscriptionGroupTable
 	var offsets remoting.ConsumerOffsetTable
+	var levels remoting.DelayOffsetTable
 	err := errors.Join(
 		loadFile(fsys, topicsFile, remoting.ParseTopicTable, &topics),
 		loadFile(fsys, groupsFile, remoting.ParseSubscriptionGroupTable, &groups),
 		loadFile(fsys, offsetsFile, remoting.ParseConsumerOffsetTable, &offsets),
+		loadFile(fsys, delaysFile, remoting.ParseDelayOffsetTable, &levels),
 	)
 	if err != nil {
 		return err
@@ -157,8 +162,15 @@ func (n *Node) load(fsys vfs.FS) error {
 	n.groups.version = groups.DataVersion
 	n.offsets.merge(&offsets, &n.cfg.Limits)
 	n.offsets.dirty, n.offsets.version = false, offsets.DataVersion
+	n.delayed.merge(&levels)
+	n.delayed.dirty = false
 	for _, q := range n.store.Queues() {
 		n.adopt(q)
+		if q.Topic() == scheduleTopic {
+			if _, err := n.queue(n.scheduled(), q.ID()); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -320,6 +332,7 @@ func (n *Node) clock(out *Output) {
 		n.leave(func(_ *group, e *client) bool { return now-e.seen >= n.cfg.ChannelExpired }, out)
 	}
 	n.expirePolls(out)
+	n.deliverDue(out)
 }
 
 func due(at, now time.Duration) bool { return at != 0 && now >= at }
@@ -331,6 +344,7 @@ func (n *Node) wakeAt() time.Duration {
 	at = earlier(at, n.repOut.WakeAt)
 	at = earlier(at, n.polls.deadline())
 	at = earlier(at, n.waiters.deadline(&n.contract.Ack, n.now.Mono))
+	at = earlier(at, n.delayed.nextDue())
 	at = earlier(at, n.retryWrite)
 	at = earlier(at, n.store.AuxDue())
 	if flush, ok := n.contract.Flush.Next(&n.marks, &n.passes, n.syncing); ok {

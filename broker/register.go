@@ -123,6 +123,8 @@ func (n *Node) answered(ev *Event, out *Output) {
 		n.masterTopics(ev, failed, out)
 	case remoting.RequestGetAllConsumerOffset:
 		n.masterOffsets(ev, failed)
+	case remoting.RequestGetAllDelayOffset:
+		n.masterDelays(ev, failed)
 	case remoting.RequestGetAllSubscriptionGroupConfig:
 		n.masterGroups(ev, failed, out)
 	}
@@ -158,7 +160,8 @@ func (n *Node) synchronise(out *Output) {
 		n.next.sync = n.now.Mono + min(n.cfg.SyncInterval, time.Second)
 		return
 	}
-	for _, code := range []int32{remoting.RequestGetAllTopicConfig, remoting.RequestGetAllSubscriptionGroupConfig, remoting.RequestGetAllConsumerOffset} {
+	for _, code := range []int32{remoting.RequestGetAllTopicConfig, remoting.RequestGetAllSubscriptionGroupConfig, remoting.RequestGetAllConsumerOffset,
+		remoting.RequestGetAllDelayOffset} {
 		if n.calls.pendingFor(code, n.peer.addr) == nil {
 			n.call(n.peer.addr, code, nil, nil, out)
 		}
@@ -207,5 +210,14 @@ func (n *Node) masterOffsets(ev *Event, failed bool) {
 	}
 	if table, err := remoting.ParseConsumerOffsetTable(ev.Frame.Body); err == nil {
 		n.offsets.merge(&table, &n.cfg.Limits)
+	}
+}
+
+func (n *Node) masterDelays(ev *Event, failed bool) {
+	if failed {
+		return
+	}
+	if table, err := remoting.ParseDelayOffsetTable(ev.Frame.Body); err == nil {
+		n.delayed.merge(&table)
 	}
 }

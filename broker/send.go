@@ -39,6 +39,10 @@ func (n *Node) send(c ConnID, r *Request, out *Output) {
 		n.bury(c, f, s, out)
 		return
 	}
+	if s.Delayed {
+		n.sendDelayed(c, f, s, out)
+		return
+	}
 	n.put(c, f, t, s.QueueID, s.Records, int(s.Count), s.NoWait, out)
 }
 

@@ -64,15 +64,19 @@ func AppendProperty[V string | []byte](dst []byte, name string, value V) []byte 
 	return append(dst, valueEnd)
 }
 
-// SetProperty appends to dst all of props but those with that name, then the new one.
+// SetProperty appends to dst all of props but those with that name, then the new one. value must not lie in dst.
 func SetProperty[V string | []byte](dst, props []byte, name string, value V) []byte {
-	var old []byte
+	return AppendProperty(RemoveProperty(dst, props, name), name, value)
+}
+
+// RemoveProperty appends to dst, which is empty or holds properties only, all of props but those with that name. dst and
+// props must not overlap.
+func RemoveProperty(dst, props []byte, name string) []byte {
 	for len(props) > 0 {
 		var n, v []byte
-		if n, v, props = NextProperty(props); n == nil || string(n) == name {
-			continue
+		if n, v, props = NextProperty(props); n != nil && string(n) != name {
+			dst = AppendProperty(dst, string(n), v)
 		}
-		old = append(append(append(append(old, n...), nameEnd), v...), valueEnd)
 	}
-	return AppendProperty(append(dst, old...), name, value)
+	return dst
 }

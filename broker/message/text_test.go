@@ -48,12 +48,14 @@ func TestPropertiesReadBack(t *testing.T) {
 		}
 		if len(names) > 0 {
 			// A change leaves all others alone and may begin from properties that are not closed.
-			changed := SetProperty([]byte("before"), props[:len(props)-1], names[0], "new")
-			props, values[0] = changed[len("before"):], "new"
+			props, values[0] = SetProperty(nil, props[:len(props)-1], names[0], "new"), "new"
 		}
 		for i, name := range names {
 			if got, ok := Property(props, name); !ok || string(got) != values[i] {
 				t.Fatalf("%s: got %q, %v; want %q in %q", name, got, ok, values[i], props)
+			}
+			if got, ok := Property(RemoveProperty(nil, props, name), name); ok {
+				t.Fatalf("%s is still %q", name, got)
 			}
 		}
 	})

@@ -1,0 +1,238 @@
+package broker
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"holdfast/broker/message"
+	"holdfast/broker/remoting"
+	"holdfast/broker/store"
+)
+
+// scheduleTopic holds delayed messages: queue n-1 those of level n, in the order of their deadlines, as a level has one
+// delay. Source: ScheduleMessageService (RocketMQ 5.3.3).
+const scheduleTopic = "SCHEDULE_TOPIC_XXXX"
+
+// delays are what the levels 1 to 18 mean (messageDelayLevel). A level beyond the last means the last.
+var delays = [...]time.Duration{
+	time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second,
+	1 * time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute, 6 * time.Minute, 7 * time.Minute,
+	8 * time.Minute, 9 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour,
+}
+
+// deliverRetry is the pause before a delivery is tried again that the store refused.
+const deliverRetry = 100 * time.Millisecond
+
+// deliverMax bounds how many messages of a level one Step delivers.
+const deliverMax = 256
+
+// delayTable delivers delayed messages. Of each level only the next message is in memory, whatever waits behind it.
+// Invariant: what lies below next was delivered at least once, and saved is at most next.
+type delayTable struct {
+	levels [len(delays)]level
+	dirty  bool // next of some level changed since the last save
+}
+
+type level struct {
+	queue  *queue         // nil until the level is used
+	next   int64          // queue offset of the next message to deliver
+	record []byte         // that message; nil: not read yet
+	due    time.Duration  // when it is to be delivered, or tried again
+	load   *store.LoadJob // outstanding read of it
+}
+
+// delayLevel returns the level that properties ask for, 0 for none.
+func delayLevel(properties []byte) int {
+	value, _ := message.Property(properties, message.PropertyDelay)
+	n, err := strconv.Atoi(string(value))
+	if err != nil || n <= 0 {
+		return 0
+	}
+	return min(n, len(delays))
+}
+
+// delay rewrites a record for the schedule topic: its topic and queue become properties.
+// Source: HookUtils.transformDelayLevelMessage (RocketMQ 5.3.3).
+func (n *Node) delay(record *message.Record, to int) *topic {
+	real, queueID := record.Topic, strconv.Itoa(int(record.QueueID))
+	props := message.SetProperty(nil, record.Properties, message.PropertyRealTopic, real)
+	record.Properties = message.SetProperty(nil, props, message.PropertyRealQueueID, queueID)
+	record.Topic, record.QueueID = []byte(scheduleTopic), int32(to-1)
+	return n.scheduled()
+}
+
+// scheduled returns the schedule topic, made without telling anybody: no client may see it.
+func (n *Node) scheduled() *topic {
+	if t := n.topics.byName[scheduleTopic]; t != nil {
+		return t
+	}
+	return n.topics.put(remoting.TopicConfig{Name: scheduleTopic, ReadQueues: int32(len(delays)), WriteQueues: int32(len(delays)),
+		Perm: remoting.PermRead | remoting.PermWrite})
+}
+
+// sendDelayed stores a send that asks for a delay.
+func (n *Node) sendDelayed(c ConnID, f *remoting.Frame, s *Send, out *Output) {
+	record, _, err := message.Decode(s.Records, false)
+	if err != nil || s.Count != 1 {
+		n.refuse(c, f, remoting.ResponseMessageIllegal, "a batch may not be delayed", out)
+		return
+	}
+	t := n.delay(&record, max(1, delayLevel(record.Properties)))
+	if record.Check() != nil {
+		n.refuse(c, f, remoting.ResponseMessageIllegal, "the message properties are too long to be delayed", out)
+		return
+	}
+	n.put(c, f, t, record.QueueID, message.Append(nil, &record), 1, s.NoWait, out)
+}
+
+// deliverDue delivers what is due, level by level, and begins to read what comes next.
+func (n *Node) deliverDue(out *Output) {
+	t := n.topics.byName[scheduleTopic]
+	if t == nil || n.role == roleSlave || n.stopping {
+		return
+	}
+	for i := range min(len(n.delayed.levels), len(t.queues)) {
+		l := &n.delayed.levels[i]
+		l.queue = t.queues[i]
+		for range deliverMax {
+			if l.queue == nil || !n.prepare(l, i, out) || l.due > n.now.Mono || !n.deliverOne(l, out) {
+				break
+			}
+		}
+	}
+}
+
+// prepare has the next message of a level in memory, and reports whether it is.
+func (n *Node) prepare(l *level, i int, out *Output) bool {
+	if l.record != nil || l.load != nil || l.next >= l.queue.store.Next() {
+		return l.record != nil
+	}
+	l.next = max(l.next, l.queue.store.Min())
+	ranges, found := n.store.Lookup(l.queue.store, l.next, store.Want{Count: 1, Limit: n.marks.Written}, nil)
+	switch {
+	case found.Load != nil:
+		l.load = found.Load
+		out.Loads = append(out.Loads, l.load)
+	case found.Count == 0:
+		n.skipTo(l, found.Next)
+	default:
+		record, job, err := n.store.Record(ranges[0].Phys, n.marks.Written)
+		if err != nil {
+			note(out, true, "delayed message at queue offset %d of level %d: %v", l.next, i+1, err)
+			n.skipTo(l, l.next+1)
+		} else if l.load = job; job != nil {
+			out.Loads = append(out.Loads, job)
+		} else {
+			n.arm(l, record, i)
+		}
+	}
+	return l.record != nil
+}
+
+// arm notes when the message is due. Its delay counts from its store time by the wall clock, but never again in full: a
+// clock that jumps must not hold messages back.
+func (n *Node) arm(l *level, record []byte, i int) {
+	l.record = record
+	left := delays[i]
+	if r, _, err := message.Decode(record, false); err == nil {
+		left = min(left, max(0, left-time.Duration(n.now.Wall-r.StoreTimestamp)*time.Millisecond))
+	}
+	l.due = n.now.Mono + left
+}
+
+// loadedDelayed goes on with the level that waits for job, and reports whether there is one.
+func (n *Node) loadedDelayed(job *store.LoadJob, out *Output) bool {
+	for i := range n.delayed.levels {
+		l := &n.delayed.levels[i]
+		if l.load != job {
+			continue
+		}
+		l.load = nil
+		if err := n.store.Loaded(job); err != nil {
+			note(out, true, "delayed message at queue offset %d of level %d: %v", l.next, i+1, err)
+			n.skipTo(l, l.next+1)
+		} else if record := job.Record(); record != nil {
+			n.arm(l, record, i)
+		}
+		return true
+	}
+	return false
+}
+
+func (n *Node) skipTo(l *level, next int64) {
+	if l.next != next {
+		l.next, n.delayed.dirty = next, true
+	}
+	l.record = nil
+}
+
+// deliverOne appends the message of a level to its own topic, as a put that nobody waits for, and reports whether the next
+// one may be looked at. Source: ScheduleMessageService.messageTimeUp (RocketMQ 5.3.3).
+func (n *Node) deliverOne(l *level, out *Output) bool {
+	record, _, err := message.Decode(l.record, false)
+	name, _ := message.Property(record.Properties, message.PropertyRealTopic)
+	id, _ := message.Property(record.Properties, message.PropertyRealQueueID)
+	queueID, idErr := strconv.Atoi(string(id))
+	q := n.queueFor(name, int32(queueID))
+	if err != nil || idErr != nil || q == nil {
+		note(out, true, "delayed message at queue offset %d dropped: topic %q, queue %q", l.next, name, id)
+		n.skipTo(l, l.next+1)
+		return true
+	}
+	record.Topic, record.QueueID = bytes.Clone(name), int32(queueID)
+	record.Properties = message.RemoveProperty(nil, record.Properties, message.PropertyDelay)
+	if _, err := n.append(q, message.Append(nil, &record)); err != nil {
+		l.due = n.now.Mono + deliverRetry
+		return false
+	}
+	n.skipTo(l, l.next+1)
+	return true
+}
+
+// append stores one record that no client waits for.
+func (n *Node) append(q *queue, record []byte) (queueOffset int64, err error) {
+	if n.full {
+		return 0, store.ErrBusy
+	}
+	phys, queueOffset, err := n.store.Append(q.store, record, 1, n.now.Wall)
+	if err != nil {
+		return 0, err
+	}
+	n.marks.Appended = phys + int64(len(record))
+	n.arrived(q, n.marks.Appended)
+	n.stats.puts++
+	n.stats.bytes += uint64(len(record))
+	return queueOffset, nil
+}
+
+// nextDue returns when the next delayed message is due that is in memory.
+func (s *delayTable) nextDue() (at time.Duration) {
+	for i := range s.levels {
+		if l := &s.levels[i]; l.record != nil {
+			at = earlier(at, max(l.due, 1))
+		}
+	}
+	return at
+}
+
+// table returns the progress of the levels as delayOffset.json and the wire hold it.
+func (s *delayTable) table() (t remoting.DelayOffsetTable) {
+	for i := range s.levels {
+		if s.levels[i].next > 0 {
+			t.Levels = append(t.Levels, remoting.QueueOffset{QueueID: int32(i + 1), Offset: s.levels[i].next})
+		}
+	}
+	return t
+}
+
+// merge takes over the progress that another table holds.
+func (s *delayTable) merge(t *remoting.DelayOffsetTable) {
+	for _, q := range t.Levels {
+		if q.QueueID >= 1 && int(q.QueueID) <= len(s.levels) && q.Offset >= 0 {
+			l := &s.levels[q.QueueID-1]
+			s.dirty = s.dirty || l.next != q.Offset
+			l.next = q.Offset
+		}
+	}
+}
