@@ -86,16 +86,18 @@ func (s *Server) serve(c net.Conn) {
 		taken := 0
 		out = out[:0]
 		for {
-			f, n, err := remoting.Decode(in[taken:have])
+			n, err := remoting.FrameBytes(in[taken:have])
 			if err != nil {
 				return // not our protocol: what follows cannot be understood
 			}
-			if n == 0 {
+			if n == 0 || n > have-taken {
 				break
 			}
-			taken += n
 			offset++
-			out = s.answer(out, &f, offset)
+			if out, err = s.answer(out, in[taken:taken+n], offset); err != nil {
+				return
+			}
+			taken += n
 		}
 		have = copy(in, in[taken:have])
 		if have == len(in) {
@@ -110,20 +112,28 @@ func (s *Server) serve(c net.Conn) {
 }
 
 // answer appends the reply to one request.
-func (s *Server) answer(out []byte, f *remoting.Frame, offset int64) []byte {
+func (s *Server) answer(out, frame []byte, offset int64) ([]byte, error) {
+	out, stamped := stamps[frame[4]].append(out, frame, offset) // FrameBytes has checked the form
+	if stamped {
+		return out, nil
+	}
+	f, _, err := remoting.Decode(frame)
+	if err != nil {
+		return out, err
+	}
 	switch f.Code {
 	case remoting.RequestSendMessage, remoting.RequestSendMessageV2:
 		return remoting.AppendSendReply(out, f.Form, remoting.ResponseSuccess, f.Opaque, &remoting.SendReply{
-			MsgID: messageID, QueueID: queueOf(f), QueueOffset: offset,
-		})
+			MsgID: messageID, QueueID: queueOf(&f), QueueOffset: offset,
+		}), nil
 	case remoting.RequestGetRouteInfoByTopic:
 		route := remoting.RouteInfo{
 			Queues:  []remoting.QueueData{{BrokerName: BrokerName, ReadQueues: queues, WriteQueues: queues, Perm: remoting.PermRead | remoting.PermWrite}},
 			Brokers: []remoting.BrokerData{{Cluster: BrokerName, BrokerName: BrokerName, Addrs: []remoting.BrokerAddr{{Addr: s.Address()}}}},
 		}
-		return remoting.AppendReply(out, f.Form, remoting.ResponseSuccess, f.Opaque, "", route.Append(nil))
+		return remoting.AppendReply(out, f.Form, remoting.ResponseSuccess, f.Opaque, "", route.Append(nil)), nil
 	}
-	return remoting.AppendReply(out, f.Form, remoting.ResponseSuccess, f.Opaque, "", nil)
+	return remoting.AppendReply(out, f.Form, remoting.ResponseSuccess, f.Opaque, "", nil), nil
 }
 
 var messageID = []byte("7F00000100002A9F0000000000000000")
