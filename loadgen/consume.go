@@ -167,7 +167,7 @@ func (w *PollWorker) issue(now time.Duration) int {
 		if !q.polling && !stopped && now >= q.retryAt {
 			w.poll(int32(i), q, now)
 		}
-		if !q.committing && q.next > q.committed && (now >= q.commitAt || stopped && now >= q.retryAt && !q.polling) {
+		if !q.committing && q.next != q.committed && (now >= q.commitAt || stopped && now >= q.retryAt && !q.polling) {
 			w.commit(int32(i), q, now)
 		}
 		if q.polling {
@@ -234,9 +234,6 @@ func (w *PollWorker) complete(c *driver.Completion, now time.Duration) {
 	}
 	if w.rec != nil {
 		w.rec.completePoll(q.pollID, int32(c.Slot), q.from, c, p, now)
-	}
-	if p.Next < q.next {
-		q.committed = p.Next // the system moved the consumer back
 	}
 	q.next = p.Next
 	if len(p.Msgs) == 0 && !p.Moved && now-q.retryAt < time.Millisecond {
