@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -135,6 +136,12 @@ func (in *inbox) put(consumer string, msgs ...*primitive.MessageExt) {
 // wait returns all deliveries once there are n of them.
 func (in *inbox) wait(t *testing.T, n int, within time.Duration) []delivery {
 	t.Helper()
+	return in.waitFor(t, within, func(msgs []delivery) bool { return len(msgs) >= n })
+}
+
+// waitFor returns all deliveries once they are enough.
+func (in *inbox) waitFor(t *testing.T, within time.Duration, enough func([]delivery) bool) []delivery {
+	t.Helper()
 	over := false
 	late := time.AfterFunc(within, func() {
 		in.mu.Lock()
@@ -145,11 +152,11 @@ func (in *inbox) wait(t *testing.T, n int, within time.Duration) []delivery {
 	defer late.Stop()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for len(in.msgs) < n && !over {
+	for !enough(in.msgs) {
+		if over {
+			t.Fatalf("%d messages within %v are not enough", len(in.msgs), within)
+		}
 		in.came.Wait()
 	}
-	if len(in.msgs) < n {
-		t.Fatalf("%d of %d messages within %v", len(in.msgs), n, within)
-	}
-	return in.msgs
+	return slices.Clone(in.msgs)
 }
