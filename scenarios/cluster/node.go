@@ -64,10 +64,14 @@ func (n *Node) confPath() string { return filepath.Join(n.Home, n.Name+".conf") 
 func (n *Node) await(ctx context.Context, every time.Duration, what string, check func(context.Context) error) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var last error
 	for {
-		last := check(ctx)
-		if last == nil {
+		err := check(ctx)
+		if err == nil {
 			return nil
+		}
+		if last == nil || ctx.Err() == nil { // not that the deadline cut the last question short
+			last = err
 		}
 		select {
 		case <-n.process.Done():

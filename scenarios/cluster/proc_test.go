@@ -62,6 +62,9 @@ func TestPortsInUse(t *testing.T) {
 	if got, err := connected(os.Getpid(), port); !got || err != nil {
 		t.Errorf("not connected: %v, %v", got, err)
 	}
+	if err := listens(os.Getpid(), c.LocalAddr().(*net.TCPAddr).AddrPort().Port()); err == nil {
+		t.Error("a connection is taken for a listener")
+	}
 	c.Close()
 	l.Close()
 	if err := listens(os.Getpid(), port); err == nil {
