@@ -52,7 +52,7 @@ func newRig(t testing.TB, cfg Config, fs vfs.FS) *rig {
 	if err := fs.MkdirAll("config"); err != nil {
 		t.Fatal(err)
 	}
-	st, _, err := store.Open(fs, store.Config{SegmentBytes: 1 << 20, ZeroAheadBytes: -1})
+	st, _, err := store.Open(fs, store.Config{SegmentBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

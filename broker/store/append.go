@@ -14,7 +14,7 @@ const blankBytes = message.BlankBytes
 // lie one behind the other from physical offset phys on, in one file; the queue offset of prepared and rolled back
 // transactional records is 0 and they are not in q.
 //
-// It errs with ErrBusy (memory limits), ErrTooLong, ErrCorrupt (a slave's log that ends within a record; reopen it) or
+// It errs with ErrBusy (memory limits), ErrTooLong, ErrIllegal, ErrCorrupt (a slave's log that ends within a record; reopen it) or
 // ErrFailed; then nothing was appended.
 // Source: CommitLog.asyncPutMessage, DefaultAppendMessageCallback.doAppend (RocketMQ 5.3.3).
 func (s *Store) Append(q *Queue, b []byte, n int, now int64) (phys, queueOffset int64, err error) {
@@ -24,25 +24,42 @@ func (s *Store) Append(q *Queue, b []byte, n int, now int64) (phys, queueOffset 
 	if s.marks.Indexed != s.marks.Appended {
 		return 0, 0, fmt.Errorf("%w: the log ends at %d, its records at %d", ErrCorrupt, s.marks.Appended, s.marks.Indexed)
 	}
+	if err := s.checkRecords(b, n); err != nil {
+		return 0, 0, err
+	}
 	if int64(len(b))+blankBytes > s.fileEnd-s.marks.Appended {
 		s.rollOver()
 	}
 	phys, queueOffset = s.marks.Appended, q.next
 	at := phys
 	for rest := b; n > 0; n-- {
-		size, err := message.RecordBytes(rest)
-		if err != nil || size > len(rest) {
-			panic(fmt.Sprintf("store: Append of what is no record: %v", err))
-		}
+		size, _ := message.RecordBytes(rest)
 		s.indexOwn(q, rest[:size], at, now)
 		rest, at = rest[size:], at+int64(size)
-	}
-	if at != phys+int64(len(b)) {
-		panic("store: Append of more bytes than records")
 	}
 	s.marks.Appended = s.copyIn(phys, b)
 	s.marks.Indexed = s.marks.Appended
 	return phys, queueOffset, nil
+}
+
+// checkRecords panics unless b is n records, and errs when one of them is one that Open would take for torn.
+func (s *Store) checkRecords(b []byte, n int) error {
+	for ; n > 0; n-- {
+		size, err := message.RecordBytes(b)
+		if err != nil || size > len(b) {
+			panic(fmt.Sprintf("store: Append of what is no record: %v", err))
+		}
+		if b[size-1] == 0 {
+			if _, err := message.DecodeInto(&s.record, b[:size], false); err != nil || len(s.record.Properties) > 0 {
+				return fmt.Errorf("%w: properties end in byte 0", ErrIllegal)
+			}
+		}
+		b = b[size:]
+	}
+	if len(b) > 0 {
+		panic("store: Append of more bytes than records")
+	}
+	return nil
 }
 
 // admit decides whether so many bytes with so many records may be appended.

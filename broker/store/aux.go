@@ -17,19 +17,18 @@ const queueDir = "consumequeue"
 const auxUnits = 8192
 
 // AuxJob brings to disk what Open could also rebuild, and never more than the log has on disk: consume queue units and
-// the checkpoint. It also zeroes the log's file ahead of its end.
+// the checkpoint.
 type AuxJob struct {
 	Gen int32 // of the marks when it was taken
 
 	store *Store // only what never changes is used in Run, and what belongs to the job: Queue.file, unsynced, dirs
 	parts []auxPart
-	whole whole // everything below is synced, and every unit of it is in parts or in files
+	upto  int64 // everything below is synced, and every unit of it is in parts or in files
 
 	syncQueues bool
 	checkpoint bool
 	file       vfs.File // the checkpoint
 	slot       slot
-	zero       zeroPart
 
 	unsynced []*queueFile // written since they were synced
 	dirs     []string     // that got a new name since they were synced
@@ -67,7 +66,7 @@ func queueName(dir string, base int64) string { return fmt.Sprintf("%s/%020d", d
 // be due earlier when much is appended.
 func (s *Store) AuxDue() time.Duration {
 	j := &s.aux
-	if j.taken || s.err != nil || s.syncedWhole.end <= s.saved.synced {
+	if j.taken || s.err != nil || s.syncedRecords() <= s.saved.synced {
 		return 0
 	}
 	return max(1, j.lastRun+s.cfg.CheckpointEvery)
@@ -80,14 +79,12 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 	if j.taken || s.err != nil {
 		return nil
 	}
-	end := s.syncedWhole.end
+	end := s.syncedRecords()
 	timed := end > s.saved.synced && now-j.lastRun >= s.cfg.CheckpointEvery
-	full := end > j.whole.end && s.waiting >= auxUnits
-	zero := s.zeroDue(now)
-	if !timed && !full && zero.seg == nil {
+	full := end > j.upto && s.waiting >= auxUnits
+	if !timed && !full {
 		return nil
 	}
-	j.zero = zero
 	s.prepareAux(timed, timed && (now-j.lastQueue >= s.cfg.QueueSyncEvery || end-s.saved.indexed >= s.cfg.QueueSyncBytes))
 	if timed {
 		j.lastRun = now
@@ -101,11 +98,11 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 // prepareAux fills in the job: the units of all that is synced.
 func (s *Store) prepareAux(checkpoint, syncQueues bool) {
 	j := &s.aux
-	j.Gen, j.taken, j.store, j.parts, j.whole = s.marks.Gen, true, s, j.parts[:0], s.syncedWhole
+	j.Gen, j.taken, j.store, j.parts, j.upto = s.marks.Gen, true, s, j.parts[:0], s.syncedRecords()
 	j.checkpoint, j.syncQueues = checkpoint, syncQueues
 	units, queues := s.units, s.known
 	for _, q := range s.dirty {
-		to := q.below(q.saved, j.whole.end)
+		to := q.below(q.saved, j.upto)
 		if to == q.saved {
 			continue
 		}
@@ -120,9 +117,9 @@ func (s *Store) prepareAux(checkpoint, syncQueues bool) {
 	}
 	j.slot = s.saved
 	j.slot.seq++
-	j.slot.synced, j.slot.physicTime, j.slot.clean = j.whole.end, j.whole.time, false
+	j.slot.synced, j.slot.physicTime, j.slot.clean = j.upto, s.syncedTime, false
 	if syncQueues {
-		j.slot.indexed, j.slot.logicsTime, j.slot.units, j.slot.queues = j.whole.end, j.whole.time, units, queues
+		j.slot.indexed, j.slot.logicsTime, j.slot.units, j.slot.queues = j.upto, s.syncedTime, units, queues
 	}
 }
 
@@ -143,7 +140,7 @@ func (j *AuxJob) Run() error {
 			return err
 		}
 	}
-	return j.zero.run()
+	return nil
 }
 
 // writeUnits writes the units of p, file by file.
@@ -252,7 +249,6 @@ func (j *AuxJob) syncUnits() error {
 func (s *Store) AuxDone(gen int32, err error) {
 	j := &s.aux
 	j.taken = false
-	s.zeroDone(j.zero)
 	switch {
 	case errors.Is(err, vfs.ErrNoSpace) && !errors.Is(err, errSync):
 		return

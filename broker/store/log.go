@@ -13,15 +13,11 @@ type log struct {
 	segs    []*segment // consecutive
 	fileEnd int64      // end of the file in which the end of the log lies; behind a full file: its end
 
-	// Record boundaries: a slave's marks may lie within a record, its checkpoint may not.
-	writtenWhole, syncedWhole whole // the last known ones at or below Written and Synced
+	writtenTime, syncedTime int64 // store times of the last records below Written and Synced, Unix ms
 }
 
-// whole is the end of a record, with everything below it.
-type whole struct {
-	end  int64 // physical offset
-	time int64 // the record's store time, Unix ms
-}
+// syncedRecords returns the physical offset up to which there are valid records on disk.
+func (s *Store) syncedRecords() int64 { return min(s.marks.Synced, s.marks.Indexed) }
 
 // segment is one file of the commit log. A WriteJob creates the file; file is the Store's to use once ready.
 type segment struct {
@@ -35,7 +31,6 @@ func logName(base int64) string { return fmt.Sprintf("%s/%020d", logDir, base) }
 // begin makes offset, the beginning of a file, the end of an empty log.
 func (s *Store) begin(offset int64) {
 	s.marks.Min, s.marks.Appended, s.marks.Written, s.marks.Synced, s.marks.Indexed = offset, offset, offset, offset, offset
-	s.writtenWhole, s.syncedWhole = whole{offset, s.lastTime}, whole{offset, s.lastTime}
 	s.fileEnd = offset + s.cfg.SegmentBytes
 	s.start(s.cfg.ChunkBytes, offset)
 }

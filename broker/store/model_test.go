@@ -48,7 +48,6 @@ func smallConfig(t *rapid.T) Config {
 		ChunkBytes:      rapid.SampledFrom([]int{64, 256, 4096}).Draw(t, "chunk"),
 		HotBytes:        rapid.SampledFrom([]int64{1, 300, 100000}).Draw(t, "hot"),
 		HotUnits:        rapid.SampledFrom([]int{1, 8, 1000}).Draw(t, "hotUnits"),
-		ZeroAheadBytes:  rapid.SampledFrom([]int64{-1, 64, 2000}).Draw(t, "zeroAhead"),
 		CheckpointEvery: time.Second,
 		QueueSyncEvery:  rapid.SampledFrom([]time.Duration{1, 3 * time.Second}).Draw(t, "queueSync"),
 	}

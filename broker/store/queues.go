@@ -130,6 +130,27 @@ func (r *queueReader) search(from, to int64, holds func(int64, unit) bool) (int6
 	return from, nil
 }
 
+// begin returns the first queue offset whose unit skip does not accept, among those that follow one another from the
+// first on.
+func (r *queueReader) begin(skip func(unit) bool) (int64, error) {
+	for o := r.first(); o < r.limit(); {
+		perFile := r.fileBytes / unitBytes
+		b := make([]byte, min(1024, perFile-o%perFile)*unitBytes)
+		if o == r.first() {
+			b = b[:unitBytes] // as a rule it is this one
+		}
+		if err := r.read(o, b); err != nil {
+			return 0, err
+		}
+		for ; len(b) > 0; b, o = b[unitBytes:], o+1 {
+			if !skip(readUnit(b)) {
+				return o, nil
+			}
+		}
+	}
+	return r.limit(), nil
+}
+
 // openQueues takes over the units that the checkpoint says are on disk. Where they are not there, or trusted is false, it
 // removes every unit, and returns false: the queues are built anew from the whole log.
 func (s *Store) openQueues(trusted bool, r *Recovery) (bool, error) {
@@ -170,9 +191,7 @@ func (s *Store) openQueue(key queueKey) error {
 		return err
 	}
 	defer r.close()
-	first, err := r.search(r.first(), r.limit(), func(_ int64, u unit) bool {
-		return u.blank() || u.size > 0 && u.phys < s.marks.Min
-	})
+	first, err := r.begin(func(u unit) bool { return u.blank() || u.size > 0 && u.phys < s.marks.Min })
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // TestAppendRawKeepsTheBytes replicates a log in pieces that are cut anywhere, and compares the copy byte by byte: indexing its
 // records must not write on them.
 func TestAppendRawKeepsTheBytes(t *testing.T) {
-	cfg := Config{SegmentBytes: 1 << 16, QueueFileBytes: 400, ChunkBytes: 1024, ZeroAheadBytes: -1}
+	cfg := Config{SegmentBytes: 1 << 16, QueueFileBytes: 400, ChunkBytes: 1024}
 	master, _, err := Open(vfs.NewMem(), cfg)
 	if err != nil {
 		t.Fatal(err)

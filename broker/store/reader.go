@@ -190,7 +190,7 @@ func (r *Reader) units(key queueKey) (*unitCursor, error) {
 		return nil, err
 	}
 	c := &unitCursor{reader: reader}
-	c.first, err = reader.search(reader.first(), reader.limit(), func(_ int64, u unit) bool { return u.blank() })
+	c.first, err = reader.begin(unit.blank)
 	return c, err
 }
 

@@ -215,7 +215,7 @@ func (s *Store) scanLog(trusted bool, r *Recovery) error {
 			r.Records++
 		}
 		if s.waiting >= auxUnits*8 {
-			s.syncedWhole = whole{c.pos, s.lastTime}
+			s.marks.Synced, s.marks.Indexed, s.syncedTime = c.pos, c.pos, s.lastTime
 			if err := s.runAux(false, false); err != nil {
 				return err
 			}
@@ -326,10 +326,9 @@ func (s *Store) syncDirs(dirs ...string) error {
 func (s *Store) settle(r *Recovery) error {
 	end := r.End
 	s.marks = Marks{Min: s.marks.Min, Appended: end, Written: end, Synced: end, Indexed: end}
-	s.writtenWhole, s.syncedWhole = whole{end, s.lastTime}, whole{end, s.lastTime}
+	s.writtenTime, s.syncedTime = s.lastTime, s.lastTime
 	s.fileEnd = end - end%s.cfg.SegmentBytes + s.cfg.SegmentBytes
 	s.start(s.cfg.ChunkBytes, end)
-	s.zeroed = end
 	if f, err := s.fsys.Create(abortName, 0); err == nil {
 		f.Close()
 	} else if !isExist(err) {
@@ -374,9 +373,8 @@ func (s *Store) Close() error {
 
 // closeClean writes the last checkpoint.
 func (s *Store) closeClean() error {
-	s.aux.zero = zeroPart{}
 	s.prepareAux(true, true)
-	s.aux.slot.clean = s.syncedWhole.end == s.marks.Appended
+	s.aux.slot.clean = s.bad == nil
 	err := s.aux.Run()
 	s.AuxDone(s.marks.Gen, err)
 	if err != nil {

@@ -104,12 +104,16 @@ func (c *scanner) next() (b []byte, phys int64, err error) {
 	}
 }
 
-// torn says whether a part of b, which stands at offset at of its file, never reached the disk: what lies in one of its
-// sectors is all zero, as everything behind the end of a log is. No checksum covers a record's properties (they are the
-// last in it), so that a record whose end was lost would else pass for whole. Text that ends in byte 0 just where a
-// sector begins would be taken for torn; clients end properties with byte 2.
-func torn(at int64, b []byte) bool {
-	for len(b) > 0 {
+// torn says whether a part of a record's properties, which stand at offset at of its file, never got there: where it
+// should be all is zero, as everything behind the end of a log is. No checksum covers properties (they are the last in a
+// record), so that a record whose end was lost would else pass for whole. What a process had not written may end at any
+// byte (a slave writes what it receives, cut anywhere), what a power cut took at sectors only. Properties that really
+// end in byte 0 are refused by Append; a whole sector of zeroes in the middle nobody sends.
+func torn(at int64, properties []byte) bool {
+	if n := len(properties); n == 0 || properties[n-1] == 0 {
+		return n > 0
+	}
+	for b := properties; len(b) > 0; {
 		n := int(min(int64(len(b)), vfs.Sector-at%vfs.Sector))
 		if allZero(b[:n]) {
 			return true

@@ -26,6 +26,7 @@ var (
 	ErrFailed  = errors.New("store: failed, restart to recover")
 	ErrOffset  = errors.New("store: not the end of the commit log")
 	ErrTooLong = errors.New("store: record too long")
+	ErrIllegal = errors.New("store: illegal record")
 	ErrTopic   = errors.New("store: not a topic or queue id")
 )
 
@@ -41,7 +42,6 @@ type Config struct {
 	UnitsMax     int   // Append answers ErrBusy beyond so many consume queue units that no AuxJob has written; default 4 Mi
 	HotUnits     int   // consume queue units of a queue kept in memory once written; default 1024
 
-	ZeroAheadBytes  int64         // files are zeroed so far ahead of the end, so that a sync commits no journal; default 4 MiB, -1 never
 	CheckpointEvery time.Duration // how often the checkpoint follows the synced mark; default 1 s
 	QueueSyncEvery  time.Duration // how often consume queues are synced; default 10 s
 	QueueSyncBytes  int64         // ... and after so many bytes of commit log; bounds what Open scans; default 256 MiB
@@ -76,7 +76,6 @@ func (c Config) withDefaults() Config {
 	def(&c.HotBytes, 8<<20)
 	defInt(&c.UnitsMax, 4<<20)
 	defInt(&c.HotUnits, 1024)
-	def(&c.ZeroAheadBytes, 4<<20)
 	defTime(&c.CheckpointEvery, time.Second)
 	defTime(&c.QueueSyncEvery, 10*time.Second)
 	def(&c.QueueSyncBytes, 256<<20)
@@ -95,8 +94,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("store: MaxAppendBytes is %d, must be 1..%d (SegmentBytes - %d)", c.MaxAppendBytes, c.SegmentBytes-blankBytes, blankBytes)
 	case c.ChunkBytes < 64 || c.ChunkBytes&(c.ChunkBytes-1) != 0:
 		return fmt.Errorf("store: ChunkBytes is %d, must be a power of two of at least 64", c.ChunkBytes)
-	case c.UnwrittenMax < 1 || c.HotBytes < 0 || c.UnitsMax < 1 || c.HotUnits < 0 || c.ZeroAheadBytes < -1:
-		return errors.New("store: UnwrittenMax and UnitsMax must be positive, HotBytes, HotUnits not negative, ZeroAheadBytes at least -1")
+	case c.UnwrittenMax < 1 || c.HotBytes < 0 || c.UnitsMax < 1 || c.HotUnits < 0:
+		return errors.New("store: UnwrittenMax and UnitsMax must be positive, HotBytes and HotUnits not negative")
 	case c.CheckpointEvery < 0 || c.QueueSyncEvery < 0 || c.QueueSyncBytes < 0:
 		return errors.New("store: CheckpointEvery, QueueSyncEvery and QueueSyncBytes must not be negative")
 	}
@@ -104,14 +103,14 @@ func (c Config) Validate() error {
 }
 
 // Marks are physical offsets up to which the commit log has come.
-// Invariant: Min <= Synced <= Written <= Appended, Indexed <= Appended.
+// Invariant: Min <= Synced <= Written <= Appended, Indexed <= Appended; Written <= Indexed but behind a Bad one.
 type Marks struct {
 	Gen      int32 // raised by Truncate: what was learned under another Gen says nothing about the log now
 	Min      int64 // the first byte that is there
 	Appended int64 // in memory: the log's end
 	Written  int64 // given to the operating system: survives the end of the process
 	Synced   int64 // on disk: survives a power cut
-	Indexed  int64 // whole valid records end here; below Appended in the middle of one, or for ever behind a Bad one
+	Indexed  int64 // whole valid records end here; below Appended in the middle of one, or for ever before a Bad one
 }
 
 // Store is a message store. See the package comment for who may call it.
@@ -125,7 +124,6 @@ type Store struct {
 	tail
 	log
 	index
-	ahead
 	saved slot // the last checkpoint
 
 	write WriteJob

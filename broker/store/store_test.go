@@ -14,7 +14,7 @@ import (
 	"holdfast/broker/vfs"
 )
 
-var small = Config{SegmentBytes: 4096, QueueFileBytes: 400, ChunkBytes: 1024, ZeroAheadBytes: -1}
+var small = Config{SegmentBytes: 4096, QueueFileBytes: 400, ChunkBytes: 1024}
 
 func mustOpen(t testing.TB, fsys vfs.FS, cfg Config) (*Store, Recovery) {
 	t.Helper()
@@ -118,7 +118,7 @@ func corrupt(t testing.TB, fsys vfs.FS, name string, off int64, b ...byte) {
 // The files are RocketMQ's, byte by byte.
 func TestFormat(t *testing.T) {
 	mem := vfs.NewMem()
-	s, _ := mustOpen(t, mem, Config{SegmentBytes: 256, QueueFileBytes: 40, ChunkBytes: 64, ZeroAheadBytes: -1})
+	s, _ := mustOpen(t, mem, Config{SegmentBytes: 256, QueueFileBytes: 40, ChunkBytes: 64})
 	for _, body := range []string{"one", "two", "three"} {
 		put(t, s, "Topic", body)
 	}
@@ -186,6 +186,9 @@ func TestLimits(t *testing.T) {
 	}
 	if err := add(strings.Repeat("x", 120), 1); !errors.Is(err, ErrTooLong) {
 		t.Errorf("record beyond MaxAppendBytes: %v", err)
+	}
+	if _, _, err := s.Append(q, append(record("T", 0, nil, ""), record("T", 0, nil, "a\x01b\x00")...), 2, 1); !errors.Is(err, ErrIllegal) || q.Next() != 0 {
+		t.Errorf("record that would look torn: %v", err)
 	}
 	for range 3 {
 		if err := add("", 1); err != nil {

@@ -8,16 +8,13 @@ import (
 	"holdfast/broker/vfs"
 )
 
-// writeMax is the most bytes of one WriteJob, so that the written mark moves even when much has piled up.
-const writeMax = 8 << 20
-
 // WriteJob gives bytes of the log to the operating system.
 type WriteJob struct {
 	Gen  int32 // of the marks when it was taken
 	Upto int64 // the written mark after it
 
 	store *Store // only what never changes is used in Run: file system and file size
-	whole whole
+	time  int64  // store time of the last record
 	parts []writePart
 	taken bool
 }
@@ -30,17 +27,19 @@ type writePart struct {
 
 // TakeWrite returns the job that writes what was appended and not written, or nil if there is nothing, or a job that
 // Written has not been told about. The job and what it holds are good until then.
+//
+// It ends with a whole record. If the front of a record were durable and the rest not, a power cut could leave zeroes in
+// the middle of its header, which no checksum covers: a valid record with a field or two missing.
 func (s *Store) TakeWrite() *WriteJob {
 	j := &s.write
-	from, to := s.marks.Written, min(s.marks.Appended, s.marks.Written+writeMax)
-	if to = s.keepOff(from, to); j.taken || from >= to || s.err != nil {
+	from, to := s.marks.Written, s.marks.Indexed
+	if s.bad != nil {
+		to = s.marks.Appended
+	}
+	if j.taken || from >= to || s.err != nil {
 		return nil
 	}
-	j.Gen, j.Upto, j.taken, j.store, j.parts = s.marks.Gen, to, true, s, j.parts[:0]
-	j.whole = s.writtenWhole
-	if s.marks.Indexed <= to {
-		j.whole = whole{s.marks.Indexed, s.lastTime}
-	}
+	j.Gen, j.Upto, j.time, j.taken, j.store, j.parts = s.marks.Gen, to, s.lastTime, true, s, j.parts[:0]
 	for from < to {
 		g := s.segment(from)
 		b := s.bytes(from, min(to, g.base+s.cfg.SegmentBytes))
@@ -82,7 +81,7 @@ func (s *Store) Written(gen int32, upto int64, err error) {
 	case err != nil:
 		s.fail(err)
 	case gen == s.marks.Gen:
-		s.marks.Written, s.writtenWhole = upto, j.whole
+		s.marks.Written, s.writtenTime = upto, j.time
 		keep := min(upto-s.cfg.HotBytes, s.marks.Indexed)
 		if s.bad != nil {
 			keep = upto - s.cfg.HotBytes
@@ -107,7 +106,7 @@ type SyncJob struct {
 	Upto int64 // the synced mark after it
 
 	store *Store // only its file system is used in Run
-	whole whole
+	time  int64  // store time of the last record
 	files []vfs.File
 	names bool // files were created since the last one
 	dir   bool // this one syncs the directory
@@ -121,7 +120,7 @@ func (s *Store) TakeSync() *SyncJob {
 	if j.taken || s.marks.Synced >= s.marks.Written || s.err != nil {
 		return nil
 	}
-	j.Gen, j.Upto, j.whole, j.taken, j.store = s.marks.Gen, s.marks.Written, s.writtenWhole, true, s
+	j.Gen, j.Upto, j.time, j.taken, j.store = s.marks.Gen, s.marks.Written, s.writtenTime, true, s
 	j.dir, j.names = j.names, false
 	j.files = j.files[:0]
 	for from := s.marks.Synced; from < j.Upto; {
@@ -155,6 +154,6 @@ func (s *Store) Synced(gen int32, upto int64, err error) {
 	case err != nil:
 		s.fail(err)
 	case gen == s.marks.Gen:
-		s.marks.Synced, s.syncedWhole = upto, s.sync.whole
+		s.marks.Synced, s.syncedTime = upto, s.sync.time
 	}
 }
