@@ -59,6 +59,11 @@ func openBinary(r io.ReaderAt, size int64) (*binaryFile, error) {
 		if (at == 0) != (kind == kindHeader) {
 			return nil, fmt.Errorf("a segment of kind %d at %d", kind, at)
 		}
+		next := at + bytes
+		if next > size {
+			f.cut = append(f.cut, "the file is cut off")
+			bytes = (size - at) &^ 7
+		}
 		var err error
 		switch kind {
 		case kindHeader:
@@ -73,7 +78,7 @@ func openBinary(r io.ReaderAt, size int64) (*binaryFile, error) {
 				byOwner[owner] = s
 				owners = max(owners, owner+1)
 			}
-			if head[headTurn] != 0 {
+			if head[headTurn] != 0 && bytes >= segmentHead*8 {
 				s.segments = append(s.segments, segmentRef{at, bytes, head[headTurn]})
 			}
 		default:
@@ -82,7 +87,7 @@ func openBinary(r io.ReaderAt, size int64) (*binaryFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		at += bytes
+		at = next
 	}
 	if f.header.Version == 0 {
 		return nil, errors.New("no header")
@@ -112,9 +117,8 @@ func readWords(r io.ReaderAt, words []uint64, at int64) error {
 
 // load reads a whole segment that holds something other than records.
 func (f *binaryFile) load(at, size int64) ([]uint64, error) {
-	const most = 1 << 30
-	if size > most {
-		return nil, fmt.Errorf("a segment of %d bytes", size)
+	if size < segmentHead*8 {
+		return make([]uint64, segmentHead), nil
 	}
 	words := make([]uint64, size/8)
 	if err := readWords(f.r, words, at); err != nil && err != io.EOF {

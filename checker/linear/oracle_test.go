@@ -259,7 +259,7 @@ func (r *testRun) explainable() bool {
 	for _, b := range r.bounds {
 		items = append(items, item{inv: b, ret: b, crash: true})
 	}
-	return search(items, 0, make([][]int, r.queues), map[string]bool{})
+	return search(items, 0, make([][]int, r.queues), nil, map[string]bool{})
 }
 
 // copies returns at how many places a value was seen.
@@ -275,8 +275,9 @@ func (r *testRun) copies(value int) int {
 	return len(places)
 }
 
-func search(items []item, done uint, logs [][]int, seen map[string]bool) bool {
-	key := fmt.Sprint(done, logs)
+// search goes on from logs; ends are the logs at the ends of the epochs before: a failover may serve any of them again.
+func search(items []item, done uint, logs [][]int, ends [][][]int, seen map[string]bool) bool {
+	key := fmt.Sprint(done, logs, ends)
 	if seen[key] {
 		return false
 	}
@@ -299,20 +300,22 @@ func search(items []item, done uint, logs [][]int, seen map[string]bool) bool {
 		next := done | 1<<i
 		switch o := it.op; {
 		case it.crash:
-			if cut(items, next, logs, 0, seen) {
-				return true
+			for _, from := range append(slices.Clone(ends), logs) {
+				if cut(items, next, from, append(slices.Clone(ends), logs), 0, seen) {
+					return true
+				}
 			}
 		case o.send:
 			for q := range logs {
 				if (!o.unknown || o.named) && q != o.queue || !o.unknown && len(logs[q]) != o.offset {
 					continue
 				}
-				if search(items, next, with(logs, q, append(slices.Clone(logs[q]), o.value)), seen) {
+				if search(items, next, with(logs, q, append(slices.Clone(logs[q]), o.value)), ends, seen) {
 					return true
 				}
 			}
 		case shows(it, logs[o.queue]):
-			if search(items, next, logs, seen) {
+			if search(items, next, logs, ends, seen) {
 				return true
 			}
 		}
@@ -321,12 +324,12 @@ func search(items []item, done uint, logs [][]int, seen map[string]bool) bool {
 }
 
 // cut tries every length of every log from queue q on.
-func cut(items []item, done uint, logs [][]int, q int, seen map[string]bool) bool {
+func cut(items []item, done uint, logs [][]int, ends [][][]int, q int, seen map[string]bool) bool {
 	if q == len(logs) {
-		return search(items, done, logs, seen)
+		return search(items, done, logs, ends, seen)
 	}
 	for n := range len(logs[q]) + 1 {
-		if cut(items, done, with(logs, q, logs[q][:n]), q+1, seen) {
+		if cut(items, done, with(logs, q, logs[q][:n]), ends, q+1, seen) {
 			return true
 		}
 	}
