@@ -250,6 +250,10 @@ func TestSentBackMessageIsRetriedAndBuried(t *testing.T) {
 	if code := b.fail(1<<40, 0); code != remoting.ResponseSystemError {
 		t.Errorf("an offset beyond the log: %d", code)
 	}
+	b.send(string(message.Append(nil, &first)), "") // a body that is a record
+	if code := b.fail(b.read("T")[2].PhysOffset+88, 0); code != remoting.ResponseSystemError {
+		t.Errorf("a record inside a body: %d", code)
+	}
 	phys := first.PhysOffset
 	for try := range int32(2) {
 		if code := b.fail(phys, 0); code != remoting.ResponseSuccess {

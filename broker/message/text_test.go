@@ -61,6 +61,20 @@ func TestPropertiesReadBack(t *testing.T) {
 	})
 }
 
+func TestAppendPropertyClosesWhatIsOpen(t *testing.T) {
+	if got, want := string(AppendProperty([]byte("A\x011"), "B", "2")), "A\x011\x02B\x012\x02"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestCRC(t *testing.T) {
+	for body, want := range map[string]uint32{"": 0, "a": 0x68B7BE43, "123456789": 0x4BF43926} { // CRC-32 without its highest bit
+		if got := CRC([]byte(body)); got != want {
+			t.Errorf("CRC(%q) = %#x, want %#x", body, got, want)
+		}
+	}
+}
+
 func TestHashCode(t *testing.T) {
 	for text, want := range map[string]int32{ // printed by Java 17
 		"":                   0,
@@ -89,8 +103,8 @@ func TestHashCode(t *testing.T) {
 }
 
 func TestIndexHashIsNotNegative(t *testing.T) {
-	if got := IndexHash("polygenelubricants", ""); got < 0 {
-		t.Errorf("got %d", got)
+	if h, got := HashCode("T#jllgvmc"), IndexHash("T", "jllgvmc"); h != math.MinInt32 || got != 0 {
+		t.Errorf("the hash code %d, which has no positive counterpart, became %d", h, got)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		if got := IndexHash(rapid.String().Draw(t, "topic"), rapid.String().Draw(t, "key")); got < 0 {
@@ -183,6 +197,8 @@ func TestDecodeBatchRefusesDamage(t *testing.T) {
 		"negative body":            damage(16, 0x80),
 		"properties too short":     damage(25, 0, 3),
 		"properties too long":      damage(25, 0, 5),
+		"body up to the end":       damage(16, 0, 0, 0, 11),
+		"body into its properties": damage(16, 0, 0, 0, 6),
 		"size of a shorter record": damage(0, 0, 0, 0, byte(len(whole)-1)),
 	} {
 		if _, _, err := DecodeBatch(b); !errors.Is(err, ErrCorrupt) {

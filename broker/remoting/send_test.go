@@ -2,6 +2,7 @@ package remoting
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -136,6 +137,66 @@ func TestMissingAndMalformedFieldsAreNamed(t *testing.T) {
 	var r SendReply
 	if err := ParseSendReply(Ext{}, &r); !errors.Is(err, ErrField) {
 		t.Errorf("send reply without fields: %v", err)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for text, want := range map[string]struct {
+		v  int64
+		ok bool
+	}{
+		"0": {0, true}, "-7": {-7, true}, "+7": {7, true}, "007": {7, true},
+		"9223372036854775807": {math.MaxInt64, true}, "-9223372036854775808": {math.MinInt64, true},
+		"9223372036854775808": {}, "-9223372036854775809": {}, "99999999999999999999": {}, "18446744073709551617": {},
+		"": {}, "-": {}, "+": {}, "1 ": {}, "1a": {}, "--1": {}, "1.0": {}, "0x1": {},
+	} {
+		if v, ok := atoi([]byte(text)); ok != want.ok || ok && v != want.v {
+			t.Errorf("%q: got %d, %v; want %d, %v", text, v, ok, want.v, want.ok)
+		}
+	}
+	for text, want := range map[string]bool{"true": true, "TRUE": true, "tRuE": true, "false": false, "": false, "1": false, "trues": false, "tru": false, "yes!": false} {
+		if got := isTrue([]byte(text)); got != want {
+			t.Errorf("%q: got %v", text, got)
+		}
+	}
+}
+
+func TestAbsentFieldsStayAbsent(t *testing.T) {
+	h := SendHeader{MaxReconsumeTimes: NoLimit}
+	w := Begin(nil, &Frame{})
+	h.Append(&w, RequestSendMessage)
+	f, _, _ := Decode(w.Finish(nil))
+	for _, key := range []string{"maxReconsumeTimes", "properties", "bname"} {
+		if v, ok := f.Ext.Get(key); ok {
+			t.Errorf("%s is %q", key, v)
+		}
+	}
+	old := RegisterBrokerHeader{}
+	w = Begin(nil, &Frame{})
+	old.Append(&w)
+	f, _, _ = Decode(w.Finish(nil))
+	for _, key := range []string{"enableActingMaster", "heartbeatTimeoutMillis", "haServerAddr"} {
+		if v, ok := f.Ext.Get(key); ok {
+			t.Errorf("%s is %q", key, v)
+		}
+	}
+}
+
+func TestTextsCannotGrowIntoEachOther(t *testing.T) {
+	for _, form := range []Form{JSON, Binary} {
+		w := Begin(nil, &Frame{Form: form})
+		h := SendHeader{ProducerGroup: []byte("g\n"), Topic: []byte("t\n"), DefaultTopic: []byte("d"), Properties: []byte("p\x01"), BrokerName: []byte("b")}
+		h.Append(&w, RequestSendMessageV2)
+		f, _, _ := Decode(w.Finish([]byte("body")))
+		var got SendHeader
+		if _, err := ParseSend(RequestSendMessageV2, f.Ext, &got, make([]byte, 0, 100)); err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range [][]byte{got.ProducerGroup, got.Topic, got.DefaultTopic, got.Properties, got.BrokerName, f.Body} {
+			if cap(text) != len(text) {
+				t.Errorf("%v: text %d, %q, has room for more", form, i, text)
+			}
+		}
 	}
 }
 
