@@ -23,14 +23,22 @@ func eventsOf(t testing.TB, dir string) []history.Event {
 		t.Fatal(err)
 	}
 	var events []history.Event
-	err := history.Walk(dir, func(history.Header) error { return nil }, func(_ func(history.Sym) string, e *history.Event) error {
+	walk(t, dir, func(e *history.Event) {
 		copied := *e
 		copied.Msgs = append([]history.Msg(nil), e.Msgs...)
 		events = append(events, copied)
+	})
+	return events
+}
+
+// walk calls yield for every event of a history, which may still be written.
+func walk(t testing.TB, dir string, yield func(e *history.Event)) {
+	t.Helper()
+	err := history.Walk(dir, func(history.Header) error { return nil }, func(_ func(history.Sym) string, e *history.Event) error {
+		yield(e)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return events
 }

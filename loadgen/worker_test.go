@@ -23,6 +23,7 @@ type fakeSystem struct {
 	queue              []driver.Completion
 	at                 []time.Duration // of queue; ascending
 	sleeps             int
+	onSend             func(value uint64)
 }
 
 type sentMessage struct {
@@ -37,6 +38,9 @@ func (f *fakeSystem) Now() time.Duration { return f.now }
 
 func (f *fakeSystem) Send(slot uint32, m *driver.Message) error {
 	f.sends = append(f.sends, sentMessage{f.now, slot, m.Queue, m.Value, len(m.Body)})
+	if f.onSend != nil {
+		f.onSend(m.Value)
+	}
 	if f.refuse != nil {
 		return f.refuse
 	}
@@ -233,6 +237,13 @@ func TestInvokeIsRecordedBeforeTheSend(t *testing.T) {
 	rec := newRecorder(t, dir)
 	system := &fakeSystem{service: time.Millisecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SlaveNotAvailable, Node: "a-0"}}
 	w, _ := newWorker(limited(Constant{1000}, 20))
+	system.onSend = func(value uint64) {
+		found := false
+		walk(t, dir, func(e *history.Event) { found = found || e.Value == value && e.Type == history.Invoke })
+		if !found {
+			t.Errorf("message %d was sent, and is not in the history", value)
+		}
+	}
 	w.Process = 4
 	w.Start = time.Millisecond
 	if err := w.Run(system, system, rec); err != nil {

@@ -79,6 +79,63 @@ func TestLoadOverSockets(t *testing.T) {
 	}
 }
 
+// TestLargeBatch is more than the kernel takes at once: what it did not take must follow, in order and once.
+func TestLargeBatch(t *testing.T) {
+	b := newFake(t, "127.0.0.1:0")
+	s := systemAt(t, b, remoting.Binary)
+	const slots, size = 120, 200_000
+	p, env, err := s.Producer(t.Context(), driver.ProducerConfig{Topic: "T", Queues: 4, Slots: slots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(slots) {
+		m := driver.Message{Value: uint64(i), Queue: driver.AnyQueue, Body: driver.EncodeBody(nil, 9, uint64(i), size)}
+		if err := p.Send(i, &m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buf := make([]driver.Completion, slots)
+	for done := 0; done < slots; {
+		n := env.Wait(env.Now()+5*time.Second, buf)
+		if n == 0 {
+			t.Fatalf("only %d of %d acknowledged", done, slots)
+		}
+		for _, c := range buf[:n] {
+			if c.Kind != driver.OK || int(c.Queue) != int(c.Slot)%4 || c.Offset != int64(c.Slot)/4 {
+				t.Fatalf("got %+v", c)
+			}
+		}
+		done += n
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	read, err := s.Admin().ReadReplica(t.Context(), "a-0", "a/T/3", 0)
+	if err != nil || len(read.Msgs) != slots/4 || read.Msgs[7].Value != 31 || read.Msgs[7].Corrupt {
+		t.Errorf("got %d messages, %v", len(read.Msgs), err)
+	}
+}
+
+// TestConsumer reads what was sent, and commits.
+func TestConsumer(t *testing.T) {
+	b := newFake(t, "127.0.0.1:0")
+	s := systemAt(t, b, remoting.JSON)
+	load, err := loadgen.Start(t.Context(), loadgen.Config{System: s, Topic: "T", Queues: 4, Body: loadgen.BodyBytes{Min: 24, Max: 100}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumption, err := loadgen.Consume(t.Context(), loadgen.ConsumeConfig{System: s, Topic: "T", Queues: 4, Group: "g", Hold: time.Millisecond, Pause: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "100 acknowledged", func() bool { return load.Snapshot().AckedTotal >= 100 })
+	sent := load.Stop().Sent
+	until(t, "everything consumed", func() bool { return consumption.Snapshot().Delivered == sent })
+	if got, err := consumption.Stop(); err != nil || got.Corrupt != 0 || got.Failed != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 // TestConnectionLost: what had left is unknown, the driver connects again by itself, and later sends succeed.
 func TestConnectionLost(t *testing.T) {
 	b := newFake(t, "127.0.0.1:0")
