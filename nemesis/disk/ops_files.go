@@ -174,7 +174,8 @@ func (v *volume) Write(c <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32
 	return v.Writev(c, in, [][]byte{data})
 }
 
-// Writev implements fuse.RawFileSystem: a write call, or pages that a process has changed through a mapping.
+// Writev implements fuse.RawFileSystem: a write call, or pages that a process has changed through a mapping. For a file
+// opened with O_SYNC or O_DSYNC the kernel sends an fsync after it.
 func (v *volume) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
 	n := v.inode(in.NodeId)
 	if n == nil {
@@ -194,11 +195,6 @@ func (v *volume) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uin
 	v.gate.RUnlock()
 	if err != nil {
 		return 0, fuse.ToStatus(err)
-	}
-	if in.Flags&unix.O_DSYNC != 0 && !mapped {
-		if st := v.fsync(n); st != fuse.OK {
-			return 0, st
-		}
 	}
 	return written, fuse.OK
 }

@@ -31,6 +31,7 @@ func selfTestCases(mark []byte) []selfTestCase {
 	return []selfTestCase{
 		{"write-lost", append(blank, order{Op: orderWrite, Data: mark}), false},
 		{"write-kept", append(blank, order{Op: orderWrite, Data: mark}, order{Op: orderSync}), true},
+		{"dsync-kept", append(blank, order{Op: orderSyncEach, Data: mark}), true},
 		{"mmap-lost", append(blank, order{Op: orderMap, Data: mark}), false},
 		{"mmap-kept", append(blank, order{Op: orderMap, Data: mark}, order{Op: orderMapSync}), true},
 	}

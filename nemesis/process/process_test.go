@@ -373,21 +373,23 @@ func TestManyCuts(t *testing.T) {
 	if os.Getenv("HOLDFAST_LONG") != "" {
 		cuts = 300
 	}
-	for range cuts {
-		c := newCluster(t)
-		cut, err := PowerCut(context.Background(), c.disks, c.procs, CutOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for node := range c.procs {
-			there, said := c.check(t, node)
-			for _, way := range ways {
-				if there[way] < said[way] {
-					t.Errorf("%s: %d records %s are there, %d were said to be durable", node, there[way], way, said[way])
-				}
+	for i := range cuts {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			c := newCluster(t)
+			cut, err := PowerCut(context.Background(), c.disks, c.procs, CutOptions{})
+			if err != nil {
+				t.Fatal(err)
 			}
-			lost += cut.Disks[node].BytesLost
-		}
+			for node := range c.procs {
+				there, said := c.check(t, node)
+				for _, way := range ways {
+					if there[way] < said[way] {
+						t.Errorf("%s: %d records %s are there, %d were said to be durable", node, there[way], way, said[way])
+					}
+				}
+				lost += cut.Disks[node].BytesLost
+			}
+		})
 	}
 	if lost == 0 {
 		t.Errorf("%d cuts of two nodes lost nothing", cuts)
