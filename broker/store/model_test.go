@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -31,7 +30,11 @@ type machine struct {
 	msgs []modelMsg // in log, by end
 	// What the store said: never to be lost by the end of the process, or by a power cut.
 	written, synced int64
+	lent            []lentRange
 }
+
+// lentRange is memory that the store gave to a reader, and what was in it.
+type lentRange struct{ mem, was []byte }
 
 type modelMsg struct {
 	topic       string
@@ -60,6 +63,9 @@ func (m *machine) open() {
 	}
 	m.s = s
 	end := s.Marks().Appended
+	if d, err := Dump(m.mem); err != nil || len(d.Problems) > 0 || d.CommitLog.End != end || d.CommitLog.BehindEnd > 0 || r.Rebuilt {
+		m.t.Fatalf("opened: %v, %+v, %v", r, d, err)
+	}
 	if end < m.synced {
 		m.t.Fatalf("the log was synced up to %d and ends at %d: %v", m.synced, end, r)
 	}
@@ -98,6 +104,11 @@ func (m *machine) check() {
 	}
 	if got := m.readRaw(0, marks.Appended); !bytes.Equal(got, m.log) {
 		m.t.Fatalf("log differs below %d", marks.Appended)
+	}
+	for _, l := range m.lent {
+		if !bytes.Equal(l.mem, l.was) {
+			m.t.Fatal("the memory of a reader was written to")
+		}
 	}
 	perQueue := map[queueKey]int64{}
 	for _, msg := range m.msgs {
@@ -242,6 +253,7 @@ func (m *machine) Lookup(t *rapid.T) {
 	var got []byte
 	for _, r := range ranges {
 		var err error
+		m.lent = append(m.lent, lentRange{r.Mem, bytes.Clone(r.Mem)})
 		if got, err = r.AppendTo(got); err != nil {
 			t.Fatal(err)
 		}
@@ -333,5 +345,3 @@ func TestStoreAgainstModel(t *testing.T) {
 		})
 	})
 }
-
-var _ = fmt.Sprint

@@ -54,6 +54,9 @@ func TestCorruptTailIsCutAndReported(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			mem, at := written(t)
 			corrupt(t, mem, firstFile, at[3]+row.off, row.b...)
+			if d, err := Dump(mem); err != nil || d.CommitLog.Records != 3 || !strings.Contains(d.CommitLog.Bad, row.reason) || d.CommitLog.BehindEnd < 2*100 {
+				t.Errorf("dump: %+v, %v", d, err)
+			}
 			s, r := mustOpen(t, mem, small)
 			wantBodies(t, s, "T", "body0", "body1", "body2")
 			if r.End != at[3] || r.Cut == nil || !strings.Contains(r.Cut.Reason, row.reason) || r.CutBytes < 2*100 || r.Trusted != at[3] {
@@ -212,6 +215,38 @@ func TestStoreOfApache(t *testing.T) {
 	}
 	s, _ = mustOpen(t, mem, Config{ChunkBytes: 64})
 	wantBodies(t, s, "T", "m0", "m1", "m2", "m3", "m4", "m5", "m6", "ours")
+}
+
+// A torn write of the checkpoint leaves the one before it.
+func TestCheckpointTorn(t *testing.T) {
+	mem := vfs.NewMem()
+	f, err := mem.Create(checkpointName, checkpointBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := int64(1); seq <= 6; seq++ {
+		c := slot{seq: seq, segment: 4096, queueFile: 400, synced: 100 * seq, indexed: 50 * seq, physicTime: seq, logicsTime: seq, clean: seq == 3}
+		if err := c.save(f); err != nil {
+			t.Fatal(err)
+		}
+		b, err := vfs.ReadFile(mem, checkpointName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := decodeCheckpoint(b); !ok || got != c {
+			t.Errorf("saved %+v, got %+v, %v", c, got, ok)
+		}
+		older := c
+		older.seq, older.synced, older.indexed, older.physicTime, older.logicsTime, older.clean = seq-1, c.synced-100, c.indexed-50, seq-1, seq-1, seq-1 == 3
+		for name, front := range map[string][]byte{"front and half of the slot": c.front(), "half of the slot": older.front()} {
+			torn := bytes.Clone(b)
+			copy(torn, front)
+			torn[slotAt(seq)+40] ^= 1
+			if got, ok := decodeCheckpoint(torn); seq > 1 && name != "front and half of the slot" && (!ok || got != older) || ok && got.seq == seq {
+				t.Errorf("%s of %d written: got %+v, %v", name, seq, got, ok)
+			}
+		}
+	}
 }
 
 func TestForeignFilesInTheLog(t *testing.T) {
