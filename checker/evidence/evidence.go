@@ -48,8 +48,9 @@ type Queue struct {
 	Group *Group
 	Base  int64 // below it all is inherited
 
-	// Acks are the acknowledged sends, by offset, then by Return.
+	// Acks are the acknowledged sends, by offset, then by Return. Rows are the same.
 	Acks []uint32
+	Rows []Row
 	// Chosen are the unknown sends that name the queue, in the order of H.Sends.
 	Chosen []uint32
 	// Fetches are the answers of any node, by Return.
@@ -73,6 +74,13 @@ type Queue struct {
 	lo       int64    // offset of start[0]
 	start    []uint32 // by offset - lo: index into Acks; nil when offsets are sparse
 	extraSet map[extraKey]int
+}
+
+// Row is what most walks over acknowledgements need, side by side: walking the sends themselves in the order of offsets
+// costs a cache miss each.
+type Row struct {
+	Offset, Invoke, Return int64
+	Value                  uint64
 }
 
 // Complete is what two complete reads of one node that agree say.
@@ -196,8 +204,18 @@ func (q *Queue) index() {
 	}
 	if hi-lo >= 4*int64(len(q.Acks)) {
 		slices.SortFunc(q.Acks, byReturn)
-		return
+	} else {
+		q.count(lo, hi, byReturn)
 	}
+	q.Rows = make([]Row, len(q.Acks))
+	for k, i := range q.Acks {
+		s := &q.sends[i]
+		q.Rows[k] = Row{s.Offset, s.Invoke, s.Return, s.Value}
+	}
+}
+
+// count sorts by counting; offsets are in [lo, hi].
+func (q *Queue) count(lo, hi int64, byReturn func(a, b uint32) int) {
 	start := make([]uint32, hi-lo+2)
 	for _, i := range q.Acks {
 		start[q.sends[i].Offset-lo+1]++
@@ -233,24 +251,30 @@ func (q *Queue) Rank(o int64) int {
 		}
 		return int(q.start[min(o-q.lo, int64(len(q.start)-1))])
 	}
-	i, _ := slices.BinarySearchFunc(q.Acks, o, func(i uint32, o int64) int { return cmp.Compare(q.sends[i].Offset, o) })
+	i, _ := slices.BinarySearchFunc(q.Rows, o, func(r Row, o int64) int { return cmp.Compare(r.Offset, o) })
 	return i
 }
 
 // AcksAt returns the acknowledgements of offset o, by Return.
 func (q *Queue) AcksAt(o int64) []uint32 {
+	from, to := q.at(o)
+	return q.Acks[from:to]
+}
+
+// at returns the range of Acks with offset o.
+func (q *Queue) at(o int64) (from, to int) {
 	if q.start != nil {
 		if i := o - q.lo; i >= 0 && i < int64(len(q.start)-1) {
-			return q.Acks[q.start[i]:q.start[i+1]]
+			return int(q.start[i]), int(q.start[i+1])
 		}
-		return nil
+		return 0, 0
 	}
-	from := q.Rank(o)
-	to := from
-	for to < len(q.Acks) && q.sends[q.Acks[to]].Offset == o {
+	from = q.Rank(o)
+	to = from
+	for to < len(q.Rows) && q.Rows[to].Offset == o {
 		to++
 	}
-	return q.Acks[from:to]
+	return from, to
 }
 
 // Master says whether a fetch was answered by the node that served the queue during at least a part of it.
@@ -290,6 +314,9 @@ func (ev *Evidence) First(value uint64) (uint32, bool) { return ev.values.first(
 
 // Again says whether a value is sent more than once.
 func (ev *Evidence) Again(first uint32) bool { return len(ev.values.again[first]) > 0 }
+
+// Repeated gives the first send of each value that is sent more than once.
+func (ev *Evidence) Repeated() []uint32 { return slices.Sorted(maps.Keys(ev.values.again)) }
 
 // Attempts gives all sends of the value whose first send is first.
 func (ev *Evidence) Attempts(first uint32) []uint32 {

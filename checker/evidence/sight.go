@@ -72,9 +72,9 @@ func (ev *Evidence) sight(q *Queue) {
 			if o < q.Base {
 				continue
 			}
-			if acks := q.AcksAt(o); len(acks) == 1 && !msgs.Corrupt(k) {
-				if s := &ev.H.Sends[acks[0]]; s.Value == v && s.Invoke <= f.Return {
-					send := acks[0]
+			if from, to := q.at(o); to-from == 1 && !msgs.Corrupt(k) {
+				if s := &q.Rows[from]; s.Value == v && s.Invoke <= f.Return {
+					send := q.Acks[from]
 					if retried {
 						send = ev.head(send)
 					}
@@ -174,8 +174,8 @@ func (q *Queue) extra(s Sighting) {
 
 // contested finds the offsets at which more than one value stood.
 func (ev *Evidence) contested(q *Queue) {
-	for i := 1; i < len(q.Acks); i++ {
-		a, b := &q.sends[q.Acks[i-1]], &q.sends[q.Acks[i]]
+	for i := 1; i < len(q.Rows) && !q.Unique; i++ {
+		a, b := &q.Rows[i-1], &q.Rows[i]
 		if a.Offset == b.Offset && a.Value != b.Value {
 			q.Contested = append(q.Contested, a.Offset)
 		}

@@ -56,11 +56,12 @@ type checker struct {
 
 // epoch is what certainly belongs to one epoch of a queue.
 type epoch struct {
-	acks    []uint32   // by offset
-	appends []observed // unknown ones that were observed, by offset
-	fetches []uint32   // of the master
-	low     int64      // lowest new offset; -1: none is known
-	claims  []claim    // see checker.claims
+	acks    []uint32       // by offset
+	rows    []evidence.Row // of acks
+	appends []observed     // unknown ones that were observed, by offset
+	fetches []uint32       // of the master
+	low     int64          // lowest new offset; -1: none is known
+	claims  []claim        // see checker.claims
 }
 
 // observed is an unknown append that was observed: it may have returned whenever it liked.
@@ -77,11 +78,12 @@ func (c *checker) split() {
 	q, h := c.q, c.ev.H
 	c.epochs = make([]epoch, q.Group.Epochs())
 	if len(c.epochs) == 1 {
-		c.epochs[0].acks = q.Acks
+		c.epochs[0].acks, c.epochs[0].rows = q.Acks, q.Rows
 	} else {
-		for _, i := range q.Acks {
-			if span := q.Span(&h.Sends[i]); span.Definite() {
-				c.epochs[span.Lo].acks = append(c.epochs[span.Lo].acks, i)
+		for k, i := range q.Acks {
+			if span := q.Group.SpanOf(q.Rows[k].Invoke, q.Rows[k].Return); span.Definite() {
+				x := &c.epochs[span.Lo]
+				x.acks, x.rows = append(x.acks, i), append(x.rows, q.Rows[k])
 			}
 		}
 	}
@@ -91,7 +93,7 @@ func (c *checker) split() {
 		if e == 0 {
 			x.low = q.Base
 		} else if len(x.acks) > 0 {
-			x.low = h.Sends[x.acks[0]].Offset
+			x.low = x.rows[0].Offset
 		}
 	}
 	for _, i := range q.Fetches {
@@ -191,7 +193,7 @@ func (c *checker) sweep(x *epoch) {
 	u := 0
 	offset := int64(-1)
 	for i, k := range x.acks {
-		s := &h.Sends[k]
+		s := &x.rows[i]
 		if s.Offset != offset {
 			below, offset = most, s.Offset
 			for u < len(x.appends) && x.appends[u].offset < offset {
@@ -246,7 +248,7 @@ func (c *checker) rank(x *epoch, end int64) int {
 	if len(c.epochs) == 1 {
 		return c.q.Rank(end)
 	}
-	return sort.Search(len(x.acks), func(i int) bool { return c.ev.H.Sends[x.acks[i]].Offset >= end })
+	return sort.Search(len(x.acks), func(i int) bool { return x.rows[i].Offset >= end })
 }
 
 // byReach returns the fetches of x by a figure of theirs; those without it, -1, are left out.
@@ -283,8 +285,10 @@ func (c *checker) stale(x *epoch) {
 		}
 	}
 	for i := len(reads) - 1; i >= 0; i-- {
-		for ; a >= 0 && h.Sends[x.acks[a]].Offset >= ends[i]; a-- {
-			note(h.Sends[x.acks[a]].Return, h.Sends[x.acks[a]].Op)
+		for ; a >= 0 && x.rows[a].Offset >= ends[i]; a-- {
+			if x.rows[a].Return < earliest {
+				note(x.rows[a].Return, h.Sends[x.acks[a]].Op)
+			}
 		}
 		for ; b >= 0 && reaches[b] > ends[i]; b-- {
 			note(h.Fetches[shown[b]].Return, h.Fetches[shown[b]].Op)

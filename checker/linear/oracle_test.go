@@ -140,6 +140,9 @@ func (r *testRun) tidy() {
 		o.ret = max(o.ret, o.inv+1)
 		if !o.send {
 			for _, b := range r.bounds {
+				if o.inv == b {
+					o.inv, o.ret = b+1, max(o.ret, b+2)
+				}
 				if o.inv < b && b <= o.ret {
 					o.ret = max(o.inv+1, b-1)
 					o.inv = min(o.inv, o.ret-1)

@@ -39,8 +39,8 @@ const (
 func Check(ev *evidence.Evidence) *Result {
 	r := &Result{Acked: map[string]int64{}, Lost: map[string]int64{}, Causes: map[string]int64{}, First: -1, Last: -1}
 	c := &checker{ev: ev, r: r, judge: NewJudge(ev)}
+	c.acked()
 	for _, q := range ev.Queues {
-		c.acked(q)
 		if q.Complete != nil {
 			c.absent(q)
 			c.dirty(q)
@@ -58,13 +58,13 @@ type checker struct {
 	judge *Judge
 }
 
-// acked counts the messages of a queue by their first acknowledgement.
-func (c *checker) acked(q *evidence.Queue) {
+// acked counts the messages by their first acknowledgement.
+func (c *checker) acked() {
 	h := c.ev.H
 	counts := make([]int64, len(h.Statuses))
-	for _, i := range q.Acks {
-		if c.ev.FirstAck(i) {
-			counts[h.Sends[i].Status]++
+	for i := range h.Sends {
+		if s := &h.Sends[i]; s.Type == history.OK && c.ev.FirstAck(uint32(i)) {
+			counts[s.Status]++
 		}
 	}
 	for status, n := range counts {
@@ -85,11 +85,11 @@ func (c *checker) absent(q *evidence.Queue) {
 		survivors[e] = extent{math.MaxInt64, -1}
 	}
 	var lost []uint32
-	for _, i := range q.Acks {
-		s := &h.Sends[i]
+	for k, i := range q.Acks {
+		s := &q.Rows[k]
 		switch {
 		case c.ev.Has(i, evidence.Survived):
-			x := &survivors[q.Span(s).Hi]
+			x := &survivors[q.Group.SpanOf(s.Invoke, s.Return).Hi]
 			x.min, x.max = min(x.min, s.Offset), max(x.max, s.Offset)
 		case s.Offset >= q.Complete.First && s.Offset >= q.Base && c.ev.FirstAck(i):
 			lost = append(lost, i)

@@ -150,10 +150,10 @@ func (r *Result) duplicates(ev *evidence.Evidence, places map[uint32][]place) {
 	queues := map[history.Sym]*evidence.Queue{}
 	for _, q := range ev.Queues {
 		queues[q.Sym] = q
-		for _, i := range q.Acks { // values acknowledged twice
-			if first, ok := ev.First(ev.H.Sends[i].Value); ok && first != i && places[first] == nil {
-				places[first] = []place{}
-			}
+	}
+	for _, first := range ev.Repeated() { // it may be acknowledged twice
+		if places[first] == nil {
+			places[first] = []place{}
 		}
 	}
 	for _, send := range slices.Sorted(maps.Keys(places)) {
