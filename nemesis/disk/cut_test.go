@@ -68,6 +68,9 @@ func TestWhatACutLeaves(t *testing.T) {
 		{"replaced by a rename, the directory not synced", append(durable("f", a), order{Op: orderWrite, Path: "f.tmp", Data: b},
 			order{Op: orderSync, Path: "f.tmp"}, order{Op: orderRename, Path: "f.tmp", To: "f"}), vfs.Ext4,
 			map[string]string{"f": string(a), "f.tmp": string(b)}},
+		{"a name taken over by a synced file: what had it before was renamed first",
+			append(durable("f", a), append([]order{{Op: orderRename, Path: "f", To: "g"}}, synced("f", b)...)...), vfs.Ext4,
+			map[string]string{"f": string(b), "g": string(a)}},
 		{"a second name", append(durable("f", a), order{Op: orderLink, Path: "f", To: "g"}, order{Op: orderSync, Path: "g"}), vfs.Ext4,
 			map[string]string{"f": string(a)}},
 		{"a synced file makes its directories durable", append([]order{{Op: orderMkdir, Path: "d"}}, synced("d/f", a)...), vfs.Ext4,
@@ -153,10 +156,11 @@ func TestNothingIsAcknowledgedAfterTheCut(t *testing.T) {
 	}
 }
 
+// TestReleasedCallsFail cuts while an fsync is in progress, and has another come later: both fail when they are released.
 func TestReleasedCallsFail(t *testing.T) {
 	r := newRig(t, Config{}, "a")
 	r.do("a", order{Op: orderWrite, Path: "f", Data: []byte("x")})
-	if _, err := r.c.Cut("a"); err != nil {
+	if err := r.c.SetSyncDelay("a", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan error, 1)
@@ -164,11 +168,18 @@ func TestReleasedCallsFail(t *testing.T) {
 		_, err := r.try("a", order{Op: orderSync, Path: "f"})
 		answered <- err
 	}()
+	r.awaitDelayed("a")
+	if _, err := r.c.Cut("a"); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.c.Release("a"); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-answered; !errors.Is(err, syscall.EIO) {
-		t.Errorf("got %v, want EIO", err)
+		t.Errorf("the fsync in progress: got %v, want EIO", err)
+	}
+	if _, err := r.try("a", order{Op: orderSync, Path: "f"}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("an fsync after the release: got %v, want EIO", err)
 	}
 }
 
@@ -245,15 +256,7 @@ func TestSyncIsASnapshot(t *testing.T) {
 		synced <- err
 	}()
 	// The kernel keeps write calls out during an fsync, but neither stores nor the pages that an unmapping brings.
-	for {
-		stats, err := r.c.Stats("a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stats.SyncDelays == 1 {
-			break
-		}
-	}
+	r.awaitDelayed("a")
 	path := r.mount("a") + "/f"
 	for _, o := range []order{{Op: orderMap, Path: path, Data: fill('y', 100)}, {Op: orderUnmap, Path: path}} {
 		if _, err := second.do(o); err != nil {
@@ -287,15 +290,7 @@ func TestCutDuringASync(t *testing.T) {
 		_, err := r.try("a", order{Op: orderSync, Path: "f"})
 		answered <- err
 	}()
-	for {
-		stats, err := r.c.Stats("a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stats.SyncDelays == 1 {
-			break
-		}
-	}
+	r.awaitDelayed("a")
 	r.cut("a")
 	if err := <-answered; err == nil {
 		t.Error("acknowledged although the power was cut")

@@ -158,6 +158,20 @@ func (r *rig) restart(node string) {
 	r.startHand(node)
 }
 
+// awaitDelayed waits until a slow fsync of the node is in progress.
+func (r *rig) awaitDelayed(node string) {
+	r.t.Helper()
+	for {
+		stats, err := r.c.Stats(node)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if stats.SyncDelays > 0 {
+			return
+		}
+	}
+}
+
 // tree returns what a directory holds: content by relative path, directories with a trailing slash.
 func tree(t testing.TB, dir string) map[string]string {
 	t.Helper()

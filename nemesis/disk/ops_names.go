@@ -240,21 +240,22 @@ func (v *volume) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName s
 			return err
 		}
 		n.parent, n.name = newDir, newName
-		if c.victim != nil && v.model == vfs.Ext4 {
-			n.flushed()
-		}
 		v.names.add(c)
+		if c.victim != nil && v.model == vfs.Ext4 {
+			return n.flushed()
+		}
 		return nil
 	})
 }
 
 // flushed makes the file's content durable: ext4 writes out a file that replaces another before the rename commits.
-func (n *inode) flushed() {
+func (n *inode) flushed() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.regular() && !n.pages.inSync {
-		n.pages.flush()
+	if !n.regular() || n.pages.inSync {
+		return nil
 	}
+	return n.pages.flush(n)
 }
 
 // dirStream is an open directory: its names as they were when it was read from the start.

@@ -147,14 +147,29 @@ func (p *pages) endSync(ok, keep bool) (bytesDurable int64) {
 	return 0
 }
 
-// flush makes the dirty pages durable, and of the size what they reach.
-func (p *pages) flush() {
-	for page := range p.dirty {
-		if page*pageSize < p.size {
-			p.durable = max(p.durable, min(p.size, (page+1)*pageSize))
+// flush makes the dirty pages durable up to the file's end, and of the size what they reach. What a truncation cut off
+// stays durable: only an fsync makes a file shorter.
+func (p *pages) flush(file reader) error {
+	for page, b := range p.dirty {
+		from := page * pageSize
+		if from >= p.size {
+			continue
 		}
+		end := min(p.size, from+pageSize)
+		p.durable = max(p.durable, end)
+		if end == min(p.durable, from+pageSize) {
+			delete(p.dirty, page)
+			continue
+		}
+		merged := make([]byte, pageSize)
+		copy(merged, b.data)
+		if err := readFull(file, merged[:end-from], from); err != nil {
+			return err
+		}
+		b.data = kept(merged)
+		p.dirty[page] = b
 	}
-	p.dirty = nil
+	return nil
 }
 
 // keptSize returns the size in bytes below which content may be durable: pages at or beyond it need no keeping when
