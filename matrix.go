@@ -181,11 +181,11 @@ func orElse(given, otherwise int) int {
 func faultLoad(f *matrixFlags, apache bool) scenarios.FaultLoad {
 	load := scenarios.FaultLoad{
 		Rate: orElse(f.faultRate, 2000), Size: f.size, Hold: 1500 * time.Millisecond, After: time.Second, MinAcks: 500,
-		Window: scenarios.WindowUnderLoad, Drain: 20 * time.Second, Timeout: 8 * time.Second, Clients: 2, InFlight: 256,
+		Window: scenarios.WindowUnderLoad, Drain: 20 * time.Second, Timeout: 8 * time.Second, Restart: 2 * time.Second, Clients: 2, InFlight: 256,
 	}
 	if apache {
 		load.Rate = orElse(f.faultRate, 500)
-		load.Hold, load.After, load.Drain = 4*time.Second, 2*time.Second, 60*time.Second
+		load.Hold, load.After, load.Drain, load.Restart = 4*time.Second, 2*time.Second, 60*time.Second, 25*time.Second
 	}
 	return load
 }

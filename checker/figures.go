@@ -56,7 +56,8 @@ func recovery(h *history.History) map[string]int64 {
 			first[group] = times
 		}
 		for k := range h.Faults {
-			if s.Invoke >= h.Faults[k].Start && s.Return < times[k] {
+			// Between start and down the fault is being done: what is answered then has not been through it.
+			if s.Invoke >= max(h.Faults[k].Start, h.Faults[k].Down) && s.Return < times[k] {
 				times[k] = s.Return
 			}
 		}

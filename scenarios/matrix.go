@@ -180,7 +180,7 @@ func subSeed(seed uint64, cell string, trial int) uint64 {
 
 // expect estimates one trial: start, hold, fault, recovery, liveness, drain.
 func (l FaultLoad) expect() time.Duration {
-	return 1500*time.Millisecond + l.Hold + l.Window/2 + l.After
+	return l.Restart + l.Hold + l.Window/2 + l.After
 }
 
 // Columns returns the names of the matrix's columns, for messages.

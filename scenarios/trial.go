@@ -49,6 +49,7 @@ type FaultLoad struct {
 	Window   time.Duration // flush window that cuts are spread over
 	Drain    time.Duration // deadline of the complete reads
 	Timeout  time.Duration // of a client's request
+	Restart  time.Duration // what the system takes to start and to serve again, for estimates
 	Clients  int           // connections
 	InFlight int           // sends outstanding on each connection at most
 }
