@@ -28,6 +28,7 @@ type rig struct {
 	write   *store.WriteJob
 	sync    *store.SyncJob
 	opaque  int32
+	got     []Reply // all replies since the last receive
 	intakes map[ConnID]*Intake
 }
 
@@ -71,6 +72,7 @@ func (r *rig) now() Instant {
 func (r *rig) step(ev *Event) string {
 	r.node.Step(r.now(), ev, &r.out)
 	trace := r.trace(&r.out)
+	r.got = append(r.got, r.out.Replies...)
 	if r.out.Write != nil {
 		r.write = r.out.Write
 	}
@@ -78,8 +80,13 @@ func (r *rig) step(ev *Event) string {
 		r.sync = r.out.Sync
 	}
 	saves, aux := append([]Save(nil), r.out.Saves...), r.out.Aux
+	loads := append([]*store.LoadJob(nil), r.out.Loads...)
 	for _, s := range saves {
 		trace += r.step(&Event{Kind: KindSaved, Name: s.Name, Err: vfs.WriteFile(r.fs, s.Name, s.Bytes)})
+	}
+	for _, job := range loads {
+		job.Run() // the node learns the outcome from the job
+		trace += r.step(&Event{Kind: KindLoaded, Load: job})
 	}
 	if aux != nil {
 		trace += r.step(&Event{Kind: KindAuxDone, Err: aux.Run()})
@@ -118,6 +125,7 @@ func (r *rig) receive(c ConnID, frames []byte) string {
 	if err != nil || n != len(frames) {
 		r.t.Fatalf("decode: %d of %d bytes, %v", n, len(frames), err)
 	}
+	r.got = nil
 	trace := r.step(&Event{Kind: KindReceived, Conn: c, Requests: requests})
 	in.Reset()
 	return trace

@@ -1,0 +1,234 @@
+package broker
+
+import (
+	"bytes"
+	"testing"
+
+	"holdfast/broker/durability"
+	"holdfast/broker/remoting"
+	"holdfast/broker/vfs"
+)
+
+// burst is one connection's burst of sends, decoded once: Step patches the records anew every time.
+type burst struct {
+	r    *rig
+	ev   Event
+	done Event // the end of a job
+}
+
+func newBurst(t testing.TB, flush durability.FlushType, sends, bodyBytes int) *burst {
+	t.Helper()
+	r := newRig(t, rigConfig(durability.AsyncMaster, flush, durability.RocketMQ5, 1), vfs.OS(t.TempDir()))
+	t.Cleanup(func() { r.store.Close() })
+	var frames []byte
+	body := string(bytes.Repeat([]byte{'x'}, bodyBytes))
+	for i := range sends {
+		frames = append(frames, r.sendFrame("T", int32(i%4), "UNIQ_KEY\x017F0000010000000000000000000000\x02TAGS\x01A\x02", body)...)
+	}
+	in := r.node.Intake("127.0.0.1:50000")
+	requests, _, err := in.Decode(frames)
+	if err != nil || len(requests) != sends {
+		t.Fatalf("%d requests, %v", len(requests), err)
+	}
+	return &burst{r: r, ev: Event{Kind: KindReceived, Conn: 1, Requests: requests}}
+}
+
+// play steps the burst and all jobs that follow, and returns the number of answers.
+func (b *burst) play() (answers int) {
+	b.r.mono += 1000
+	b.step(&b.ev, &answers)
+	return answers
+}
+
+func (b *burst) step(ev *Event, answers *int) {
+	out := &b.r.out
+	b.r.node.Step(b.r.now(), ev, out)
+	*answers += len(out.Replies)
+	write, sync, aux := out.Write, out.Sync, out.Aux
+	if write != nil {
+		b.done = Event{Kind: KindWritten, Err: write.Run()}
+		b.step(&b.done, answers)
+	}
+	if sync != nil {
+		b.done = Event{Kind: KindSynced}
+		b.step(&b.done, answers)
+	}
+	if aux != nil {
+		b.done = Event{Kind: KindAuxDone, Err: aux.Run()}
+		b.step(&b.done, answers)
+	}
+}
+
+func TestAPutAllocatesNothing(t *testing.T) {
+	for _, flush := range []durability.FlushType{durability.AsyncFlush, durability.SyncFlush} {
+		b := newBurst(t, flush, 64, 1024)
+		for range 400 {
+			b.play()
+		}
+		if got := b.play(); got != 64 {
+			t.Fatalf("%s: %d answers of 64", flush, got)
+		}
+		if got := testing.AllocsPerRun(200, func() { b.play() }); got != 0 {
+			t.Errorf("%s: %v allocations for 64 puts", flush, got)
+		}
+	}
+}
+
+// BenchmarkPut is the time under the lock of one put in a burst of 64, all Steps that it causes included, without the writes.
+func BenchmarkPut(b *testing.B) {
+	for _, size := range []int{100, 1024} {
+		p := newBurst(b, durability.AsyncFlush, 64, size)
+		b.Run(map[int]string{100: "100B", 1024: "1KiB"}[size], func(b *testing.B) {
+			b.ReportAllocs()
+			r := p.r
+			for i := 0; i < b.N; i += 64 {
+				r.mono += 1000
+				r.node.Step(r.now(), &p.ev, &r.out)
+				for r.out.Write != nil || r.out.Sync != nil || r.out.Aux != nil {
+					write, sync, aux := r.out.Write, r.out.Sync, r.out.Aux
+					b.StopTimer()
+					ev := Event{Kind: KindWritten}
+					switch {
+					case write != nil:
+						ev.Err = write.Run()
+					case sync != nil:
+						ev.Kind = KindSynced
+					default:
+						ev.Kind, ev.Err = KindAuxDone, aux.Run()
+					}
+					b.StartTimer()
+					r.node.Step(r.now(), &ev, &r.out)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkIntake is the work outside the lock of one send: frame, header, record, checksum.
+func BenchmarkIntake(b *testing.B) {
+	r := newRig(b, rigConfig(durability.AsyncMaster, durability.AsyncFlush, durability.RocketMQ5, 1), nil)
+	frames := bytes.Repeat(r.sendFrame("T", 1, "UNIQ_KEY\x017F0000010000000000000000000000\x02", string(make([]byte, 1024))), 64)
+	in := r.node.Intake("127.0.0.1:50000")
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += 64 {
+		if _, _, err := in.Decode(frames); err != nil {
+			b.Fatal(err)
+		}
+		in.Reset()
+	}
+}
+
+// BenchmarkReply is the work outside the lock of one answer.
+func BenchmarkReply(b *testing.B) {
+	r := newRig(b, rigConfig(durability.AsyncMaster, durability.AsyncFlush, durability.RocketMQ5, 1), nil)
+	reply := Reply{Conn: 1, Opaque: 12345, QueueID: 3, QueueOffset: 123456, PhysOffset: 1 << 33}
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf, _ = r.node.AppendReply(buf[:0], &reply)
+	}
+}
+
+func TestAFullDiskRefusesAndLosesNothing(t *testing.T) {
+	full := false
+	fs := vfs.NewFaulty(vfs.NewMem(), func(c vfs.Call) vfs.Effect {
+		if full && c.Op == vfs.OpWrite {
+			return vfs.Effect{Err: vfs.ErrNoSpace}
+		}
+		return vfs.Effect{}
+	}, nil)
+	r := newRig(t, rigConfig(durability.AsyncMaster, durability.SyncFlush, durability.RocketMQ5, 1), fs)
+	r.step(&Event{Kind: KindWoke})
+	r.receive(1, r.sendFrame("T", 0, "", "before"))
+	r.written()
+	full = true
+	r.receive(1, r.sendFrame("T", 0, "", "during"))
+	r.written()
+	r.receive(1, r.sendFrame("T", 0, "", "refused"))
+	wantReply(t, "while full", r, remoting.ResponseServiceNotAvailable)
+	full = false
+	r.after(2 * spaceRetry)
+	r.written()
+	r.synced(nil)
+	r.synced(nil)
+	r.receive(1, r.sendFrame("T", 0, "", "after"))
+	r.written()
+	r.synced(nil)
+	wantReply(t, "with space again", r, remoting.ResponseSuccess)
+	if got := r.got[0].QueueOffset; got != 2 {
+		t.Errorf("queue offset %d, want 2: before, during, after", got)
+	}
+}
+
+// wantReply fails unless the last receive has got one reply, with that code.
+func wantReply(t *testing.T, what string, r *rig, code int32) {
+	t.Helper()
+	if len(r.got) != 1 {
+		t.Errorf("%s: %d replies, want 1", what, len(r.got))
+		return
+	}
+	got := r.got[0].Code
+	if raw := r.got[0].Frame; raw != nil {
+		f, _, _ := remoting.Decode(raw)
+		got = f.Code
+	}
+	if got != code {
+		t.Errorf("%s: got %s, want %s", what, remoting.ResponseName(got), remoting.ResponseName(code))
+	}
+}
+
+func TestLimitsAreReached(t *testing.T) {
+	for _, tc := range []struct {
+		what  string
+		limit func(*Limits)
+		do    func(*rig)
+		code  int32
+	}{
+		{"waiters", func(l *Limits) { l.Waiters = 1 }, func(r *rig) {
+			r.receive(1, r.sendFrame("T", 0, "", "a"))
+			r.receive(1, r.sendFrame("T", 0, "", "b"))
+		}, remoting.ResponseSystemBusy},
+		{"topics", func(l *Limits) { l.Topics = 5 }, func(r *rig) { r.receive(1, r.sendFrame("T", 0, "", "a")) }, remoting.ResponseTopicNotExist},
+		{"groups", func(l *Limits) { l.Groups = 0 }, func(r *rig) {
+			r.receive(1, r.sendFrame("T", 0, "", "a"))
+			r.receive(1, r.pullFrame("T", 0, 0, 0, "*"))
+		}, remoting.ResponseSubscriptionGroupNotExist},
+		{"polls", func(l *Limits) { l.Polls = 0 }, func(r *rig) {
+			r.receive(1, r.sendFrame("T", 0, "", "a"))
+			r.receive(1, r.pullFrame("T", 0, 0, 1e9, "*"))
+		}, remoting.ResponsePullNotFound},
+		{"offsets", func(l *Limits) { l.OffsetKeys = 0 }, func(r *rig) {
+			r.receive(1, r.sendFrame("T", 0, "", "a"))
+			r.receive(1, r.frame(remoting.RequestUpdateConsumerOffset, func(w *remoting.Writer) {
+				h := remoting.ConsumerOffsetHeader{ConsumerGroup: []byte("g"), Topic: []byte("T")}
+				h.Append(w, remoting.RequestUpdateConsumerOffset)
+			}, nil))
+		}, remoting.ResponseSystemBusy},
+	} {
+		cfg := rigConfig(durability.AsyncMaster, durability.AsyncFlush, durability.RocketMQ5, 1)
+		tc.limit(&cfg.Limits)
+		r := newRig(t, cfg, nil)
+		tc.do(r)
+		wantReply(t, tc.what, r, tc.code)
+	}
+}
+
+func TestTopicsComeBackFromTheLog(t *testing.T) {
+	fs := vfs.NewMem()
+	cfg := rigConfig(durability.AsyncMaster, durability.SyncFlush, durability.RocketMQ5, 1)
+	r := newRig(t, cfg, fs)
+	r.receive(1, r.sendFrame("T", 3, "", "kept"))
+	r.written()
+	r.synced(nil)
+	if err := r.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.Remove(topicsFile); err != nil {
+		t.Fatal(err)
+	}
+	again := newRig(t, cfg, fs)
+	defer again.store.Close()
+	again.receive(1, again.pullFrame("T", 3, 0, 0, "*"))
+	wantReply(t, "pull of a topic that only the log knows", again, remoting.ResponseSuccess)
+}
+
