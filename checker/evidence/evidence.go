@@ -6,8 +6,11 @@ package evidence
 import (
 	"cmp"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"holdfast/checker/history"
 	"holdfast/checker/promise"
@@ -123,13 +126,32 @@ func Build(h *history.History) *Evidence {
 	ev.values = newValues(h.Sends)
 	ev.marks = make([]mark, len(h.Sends))
 	ev.gather()
-	for _, q := range ev.Queues {
+	ev.eachQueue(func(q *Queue) {
 		q.index()
 		ev.complete(q)
 		ev.sight(q)
 		ev.contested(q)
-	}
+	})
 	return ev
+}
+
+// eachQueue calls f for every queue: on all cores, unless values are sent more than once: then two queues may mark one
+// message.
+func (ev *Evidence) eachQueue(f func(*Queue)) {
+	workers := min(runtime.GOMAXPROCS(0), len(ev.Queues))
+	if len(ev.values.again) > 0 {
+		workers = 1
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(ev.Queues)); i = next.Add(1) - 1 {
+				f(ev.Queues[i])
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // gather finds the queues and hands them their operations.

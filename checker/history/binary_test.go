@@ -134,6 +134,20 @@ func TestFormsAgree(t *testing.T) {
 				t.Fatalf("%+v, %+v", x, y)
 			}
 		}
+		if len(a.Fetches) != 3 || len(b.Fetches) != 3 {
+			t.Fatalf("%d and %d polls, want 3", len(a.Fetches), len(b.Fetches))
+		}
+		for i := range a.Fetches {
+			x, y := a.Msgs(&a.Fetches[i]), b.Msgs(&b.Fetches[i])
+			if x.Len() != i || y.Len() != i {
+				t.Fatalf("poll %d returned %d and %d messages", i, x.Len(), y.Len())
+			}
+			for k := range i {
+				if x.Offset(k) != y.Offset(k) || x.Offset(k) != int64(2*k) || x.Value(k) != y.Value(k) || x.Corrupt(k) != y.Corrupt(k) || x.Corrupt(k) != (k == 1) {
+					t.Errorf("message %d of poll %d differs", k, i)
+				}
+			}
+		}
 		if a.LastSend != b.LastSend || a.End != b.End || len(a.Sends) != 3000 {
 			t.Errorf("last send %d, %d; end %d, %d; %d sends", a.LastSend, b.LastSend, a.End, b.End, len(a.Sends))
 		}

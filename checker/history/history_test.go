@@ -46,6 +46,13 @@ func generate(tb testing.TB, n, clients, queues int) string {
 		}
 		i += batch
 	}
+	for _, msgs := range [][]Msg{{}, {{Offset: 0, Value: 0}}, {{Offset: 0, Value: 0}, {Offset: 2, Value: 9, Corrupt: true}}} {
+		t += 100
+		e := Event{T: t, At: t, Op: shards[0].NextOp(), Type: Invoke, F: Poll, Queue: names[0], Group: r.Sym("g"), Offset: -1, From: 0, End: -1, Epoch: -1}
+		shards[0].Record(&e)
+		e.T, e.Type, e.Msgs, e.End = t+50, OK, msgs, 1
+		shards[0].Record(&e)
+	}
 	if err := r.Close(); err != nil {
 		tb.Fatal(err)
 	}

@@ -113,22 +113,19 @@ func (f *binaryFile) build(path string) (*History, error) {
 	b := newBuilder(f.header, names)
 	b.expect(f)
 	var late []Event
-	for i := range f.shards {
-		s := newShardReader(f, &f.shards[i])
-		var e Event
-		for n := 1; s.next(&e); n++ {
-			if _, known := b.ops.get(b, e.Op); e.F >= FaultF || e.Type != Invoke && !known {
-				e.Msgs = slices.Clone(e.Msgs)
-				late = append(late, e)
-				continue
-			}
-			if rule := b.event(&e); rule != "" {
-				return nil, &MalformedError{File: path, Line: n, Rule: fmt.Sprintf("client %d: %s", s.shard.p, rule)}
-			}
+	err := f.decodeAhead(func(client int32, n int, e *Event) error {
+		if _, known := b.ops.get(b, e.Op); e.F >= FaultF || e.Type != Invoke && !known {
+			late = append(late, *e)
+			late[len(late)-1].Msgs = slices.Clone(e.Msgs)
+			return nil
 		}
-		if s.cut != "" {
-			f.cut = append(f.cut, s.cut)
+		if rule := b.event(e); rule != "" {
+			return &MalformedError{File: path, Line: n, Rule: fmt.Sprintf("client %d: %s", client, rule)}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(late, func(x, y Event) int { return cmp.Compare(x.T, y.T) })
 	for i := range late {
@@ -139,6 +136,83 @@ func (f *binaryFile) build(path string) (*History, error) {
 	h := b.finish()
 	h.Cut = f.cut
 	return h, nil
+}
+
+// batch is events of one shard, decoded ahead.
+type batch struct {
+	client int32
+	first  int // number of the first event in its shard, from 1
+	events []Event
+	msgs   []Msg // of the events
+}
+
+const batchEvents = 2048
+
+// decodeAhead gives every event of every shard to yield, shard by shard, while another core decodes what follows. The
+// event and its messages are yield's only until it returns.
+func (f *binaryFile) decodeAhead(yield func(client int32, n int, e *Event) error) error {
+	ready, free := make(chan *batch, 2), make(chan *batch, 4)
+	quit := make(chan struct{})
+	for range cap(free) {
+		free <- &batch{events: make([]Event, 0, batchEvents), msgs: []Msg{}}
+	}
+	go func() {
+		defer close(ready)
+		for i := range f.shards {
+			s := newShardReader(f, &f.shards[i])
+			for more, n := true, 1; more; {
+				var b *batch
+				select {
+				case b = <-free:
+				case <-quit:
+					return
+				}
+				b.client, b.first = s.shard.p, n
+				more = b.fill(s)
+				n += len(b.events)
+				ready <- b
+			}
+			if s.cut != "" {
+				f.cut = append(f.cut, s.cut)
+			}
+		}
+	}()
+	var err error
+	for b := range ready {
+		for i := range b.events {
+			if err == nil {
+				err = yield(b.client, b.first+i, &b.events[i])
+			}
+		}
+		if err != nil {
+			close(quit)
+			for range ready { // at most what was on its way
+				continue
+			}
+			return err
+		}
+		free <- b
+	}
+	return nil
+}
+
+// fill reads events until the batch is full; false: the shard has no more.
+func (b *batch) fill(s *shardReader) bool {
+	b.events, b.msgs = b.events[:0], b.msgs[:0]
+	for len(b.events) < batchEvents {
+		b.events = b.events[:len(b.events)+1]
+		e := &b.events[len(b.events)-1]
+		if !s.next(e) {
+			b.events = b.events[:len(b.events)-1]
+			return false
+		}
+		if e.Msgs != nil {
+			from := len(b.msgs)
+			b.msgs = append(b.msgs, e.Msgs...)
+			e.Msgs = b.msgs[from:len(b.msgs):len(b.msgs)]
+		}
+	}
+	return true
 }
 
 // expect makes room for the operations of a file: a send takes about 96 bytes in it.
