@@ -149,7 +149,7 @@ func (p *matrixPlan) newResult(cmd *cobra.Command) (*result.Result, error) {
 		Schema: result.Schema, Tool: result.Tool{Version: version, Commit: commit}, Started: time.Now().UTC().Truncate(time.Second), Seed: m.Seed,
 		World: m.World.Name(), System: m.System, Host: h, ConfigDigest: p.digest(), Verdict: result.Inconclusive,
 		Planned: len(m.Plan()), Command: m.Command, Settings: p.settings(), Rows: p.rows(),
-		Notes: []string{cluster.ShortenedNote},
+		Notes: []string{p.system.Shortened()},
 	}, nil
 }
 

@@ -57,10 +57,14 @@ const (
 	consumeQueueFileBytes = 600_000 // 30,000 entries of 20 bytes
 )
 
-// ShortenedNote says which intervals of both systems differ from their defaults, for the header of a table.
-const ShortenedNote = "HA intervals shortened: haSendHeartbeatInterval=500 (5000), haHousekeepingInterval=5000 (20000); " +
-	"of the reference also the reconnection (500 instead of 5000) and the synchronisation of topics and offsets (1000 instead of 60000); " +
-	"RocketMQ refuses what has waited for 3000 ms in its send queue (200)"
+// Shortened says which of the system's settings differ from its defaults, for the header of a table; (n) is a default.
+func (s System) Shortened() string {
+	note := "settings shortened: haSendHeartbeatInterval=500 (5000), haHousekeepingInterval=5000 (20000); "
+	if s.Name == RocketMQ {
+		return note + "waitTimeMillsInSendQueue=3000 (200)"
+	}
+	return note + "slaves reconnect after 500 ms (5000) and synchronise topics and offsets every 1000 ms (60000)"
+}
 
 // referenceSettings are those that only the reference has.
 func referenceSettings(sys System) Settings {
