@@ -27,6 +27,8 @@ func (n *Node) admin(c ConnID, f *remoting.Frame, out *Output) {
 		n.ok(c, f, t.Append(nil), out)
 	case remoting.RequestUpdateAndCreateSubscriptionGroup:
 		n.createGroup(c, f, out)
+	case remoting.RequestGetTopicConfig:
+		n.topicConfig(c, f, out)
 	case remoting.RequestGetTopicStatsInfo:
 		n.topicStats(c, f, out)
 	case remoting.RequestGetBrokerRuntimeInfo:
@@ -57,6 +59,21 @@ func (n *Node) createGroup(c ConnID, f *remoting.Frame, out *Output) {
 		n.groupsChanged(out)
 		n.ok(c, f, nil, out)
 	}
+}
+
+// topicConfig serves GET_TOPIC_CONFIG, which Apache's tools ask before GET_TOPIC_STATS_INFO.
+func (n *Node) topicConfig(c ConnID, f *remoting.Frame, out *Output) {
+	h, err := remoting.ParseTopic(f.Ext)
+	if err != nil {
+		n.refuse(c, f, remoting.ResponseSystemError, err.Error(), out)
+		return
+	}
+	t := n.topics.get([]byte(h.Topic))
+	if t == nil {
+		n.refuse(c, f, remoting.ResponseTopicNotExist, "No topic in this broker. topic: "+h.Topic, out)
+		return
+	}
+	n.ok(c, f, remoting.AppendTopicConfig(nil, t.conf), out)
 }
 
 // topicStats serves GET_TOPIC_STATS_INFO.

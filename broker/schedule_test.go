@@ -292,3 +292,18 @@ func TestHalfMessagesAreRefused(t *testing.T) {
 		t.Errorf("got %s", remoting.ResponseName(code))
 	}
 }
+
+func TestTopicConfigIsTold(t *testing.T) {
+	b := newBench(t, nil, begin)
+	known, unknown := remoting.TopicHeader{Topic: "T"}, remoting.TopicHeader{Topic: "U"}
+	if code := b.request(remoting.RequestGetTopicConfig, known.Append, nil); code != remoting.ResponseSuccess {
+		t.Fatalf("got %s", remoting.ResponseName(code))
+	}
+	const want = `{"attributes":{},"order":false,"perm":6,"readQueueNums":1,"topicFilterType":"SINGLE_TAG","topicName":"T","topicSysFlag":0,"writeQueueNums":1}`
+	if got := string(b.replies[0].Body); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if code := b.request(remoting.RequestGetTopicConfig, unknown.Append, nil); code != remoting.ResponseTopicNotExist {
+		t.Errorf("unknown topic: %s", remoting.ResponseName(code))
+	}
+}
