@@ -6,6 +6,10 @@
 // fsync, and each volume keeps a journal of the names that no fsync covered. A cut undoes both, in the manner that
 // vfs.Loss describes.
 //
+// Durability has the grain of the kernel's pages, 4 KiB. The kernel keeps write calls to a file out while an fsync of the
+// same file is in progress (it holds the inode's lock for the whole request, as ext4 does not), so under a slow fsync
+// writers wait here who would not on a disk; stores through a mapping do not wait. Latencies are not measured on it.
+//
 // A process that serves a FUSE mount and also touches it can deadlock, and a collector pause of the generator would
 // stall every node: so nobody but the nodes (and child processes made for the purpose) may open, stat, execute from or
 // change directory into a mount. A node that is down is read in its backing directory.

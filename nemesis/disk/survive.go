@@ -99,7 +99,7 @@ func (v *volume) survivePages(rng *rand.Rand, loss vfs.Loss, impact *Impact) err
 		sizes[c.n] = max(sizes[c.n], end)
 	}
 	for _, n := range touched {
-		if err := n.resize(max(n.pages.durable, sizes[n]), impact); err != nil {
+		if err := n.resize(max(n.pages.durable, sizes[n])); err != nil {
 			return fmt.Errorf("restore the size of %s: %w", n.path(), err)
 		}
 	}
@@ -195,8 +195,8 @@ func different(a, b []byte) (n int64) {
 	return n
 }
 
-// resize gives the file the size that the cut leaves. What had no page but was within the size is lost, too, as zeroes.
-func (n *inode) resize(size int64, _ *Impact) error {
+// resize gives the file the size that the cut leaves.
+func (n *inode) resize(size int64) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(n.fd, &st); err != nil {
 		return err
