@@ -101,7 +101,7 @@ func (n *Node) transfer(e *replica.Envelope, out *Output) {
 // haStatus serves GET_BROKER_HA_STATUS. Source: DefaultHAService.getRuntimeInfo (RocketMQ 5.3.3).
 func (n *Node) haStatus(c ConnID, f *remoting.Frame, out *Output) {
 	h := remoting.HARuntimeInfo{Master: n.role == roleMaster}
-	wall := func(mono int64) int64 { return n.now.Wall - (int64(n.now.Mono)-mono)/1e6 }
+	wall := func(mono int64) int64 { return n.now.Wall - (int64(n.now.Mono)-mono)/1_000_000 }
 	for _, p := range n.replica.Peers(nil) {
 		if n.role == roleSlave {
 			h.Client = remoting.HAClient{
