@@ -63,7 +63,9 @@ func (f *memFile) WriteAt(b []byte, off int64) (int, error) {
 		n := copy(f.m.dirty(f.node, int(off/Page))[off%Page:], b)
 		b, off = b[n:], off+int64(n)
 	}
-	f.node.size = max(f.node.size, off)
+	if total > 0 {
+		f.node.size = max(f.node.size, off)
+	}
 	return total, nil
 }
 
