@@ -7,8 +7,12 @@ import (
 	"sync"
 )
 
-// chunkBytes is how much of a JSON Lines file one parser takes at a time: its events fit into a core's cache.
-const chunkBytes = 256 << 10
+// chunkBytes is how much of a JSON Lines file one parser takes at a time: its events fit into a core's cache. A buffer
+// that had to grow beyond chunkMax is not used again.
+const (
+	chunkBytes = 256 << 10
+	chunkMax   = 4 << 20
+)
 
 // chunk is a piece of a JSON Lines file that ends with a line.
 type chunk struct {
@@ -93,6 +97,9 @@ func consume(file string, ordered, free chan *chunk, yield func(e *Event) string
 		}
 		if c.rule != "" {
 			return &MalformedError{File: file, Line: line + 1, Rule: c.rule}
+		}
+		if cap(c.data) > chunkMax || cap(c.parser.msgs) > chunkMax/8 {
+			continue // of a line with a whole log; not worth keeping
 		}
 		select {
 		case free <- c:

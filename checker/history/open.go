@@ -146,7 +146,10 @@ type batch struct {
 	msgs   []Msg // of the events
 }
 
-const batchEvents = 2048
+const (
+	batchEvents = 2048
+	batchMsgs   = 1 << 14 // of one event
+)
 
 // decodeAhead gives every event of every shard to yield, shard by shard, while another core decodes what follows. The
 // event and its messages are yield's only until it returns.
@@ -206,7 +209,9 @@ func (b *batch) fill(s *shardReader) bool {
 			b.events = b.events[:len(b.events)-1]
 			return false
 		}
-		if e.Msgs != nil {
+		if len(e.Msgs) > batchMsgs {
+			s.msgs = nil // a whole log: not copied but handed over
+		} else if e.Msgs != nil {
 			from := len(b.msgs)
 			b.msgs = append(b.msgs, e.Msgs...)
 			e.Msgs = b.msgs[from:len(b.msgs):len(b.msgs)]
