@@ -199,7 +199,11 @@ func tunSeen() check {
 		c.Found = err.Error()
 		return c
 	}
-	f.Close()
+	defer f.Close()
+	if _, err := unix.IoctlGetInt(int(f.Fd()), unix.TUNGETFEATURES); err != nil {
+		c.Found = "/dev/net/tun: " + err.Error()
+		return c
+	}
 	c.State, c.Found = fine, "/dev/net/tun"
 	return c
 }

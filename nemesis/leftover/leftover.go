@@ -66,10 +66,8 @@ type Found struct {
 	notes       []string
 }
 
-// None reports whether there is nothing.
-func (f Found) None() bool {
-	return len(f.Processes)+len(f.Mounts)+len(f.Directories)+len(f.notes) == 0
-}
+// None reports whether nothing is left but perhaps notes of directories that are gone.
+func (f Found) None() bool { return len(f.Processes)+len(f.Mounts)+len(f.Directories) == 0 }
 
 // Find looks for leftovers of this user's runs on this machine.
 func Find() (Found, error) {
