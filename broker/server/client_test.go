@@ -49,7 +49,7 @@ func (c *client) read() remoting.Frame {
 
 func (c *client) tryRead() (remoting.Frame, error) {
 	var head [4]byte
-	c.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.nc.SetReadDeadline(time.Now().Add(60 * time.Second))
 	if _, err := io.ReadFull(c.nc, head[:]); err != nil {
 		return remoting.Frame{}, err
 	}
