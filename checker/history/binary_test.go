@@ -134,17 +134,22 @@ func TestFormsAgree(t *testing.T) {
 				t.Fatalf("%+v, %+v", x, y)
 			}
 		}
-		if len(a.Fetches) != 3 || len(b.Fetches) != 3 {
-			t.Fatalf("%d and %d polls, want 3", len(a.Fetches), len(b.Fetches))
+		if len(a.Fetches) != 6 || len(b.Fetches) != 6 {
+			t.Fatalf("%d and %d polls, want 6", len(a.Fetches), len(b.Fetches))
 		}
 		for i := range a.Fetches {
 			x, y := a.Msgs(&a.Fetches[i]), b.Msgs(&b.Fetches[i])
-			if x.Len() != i || y.Len() != i {
-				t.Fatalf("poll %d returned %d and %d messages", i, x.Len(), y.Len())
+			want := []int{0, 1, 2, 3 * batchMsgs, 3*batchMsgs - 1, 3*batchMsgs - 2}[i]
+			if x.Len() != want || y.Len() != want {
+				t.Fatalf("poll %d returned %d and %d messages, want %d", i, x.Len(), y.Len(), want)
 			}
-			for k := range i {
-				if x.Offset(k) != y.Offset(k) || x.Offset(k) != int64(2*k) || x.Value(k) != y.Value(k) || x.Corrupt(k) != y.Corrupt(k) || x.Corrupt(k) != (k == 1) {
-					t.Errorf("message %d of poll %d differs", k, i)
+			for k := range want {
+				offset, value := int64(k+max(0, i-3)), uint64(k+max(0, i-3))
+				if i == 2 {
+					offset, value = int64(2*k), uint64(9*k)
+				}
+				if x.Offset(k) != offset || x.Value(k) != value || x.Corrupt(k) != (i == 2 && k == 1) || y.Offset(k) != offset || y.Value(k) != value || y.Corrupt(k) != x.Corrupt(k) {
+					t.Fatalf("message %d of poll %d differs", k, i)
 				}
 			}
 		}

@@ -46,7 +46,11 @@ func generate(tb testing.TB, n, clients, queues int) string {
 		}
 		i += batch
 	}
-	for _, msgs := range [][]Msg{{}, {{Offset: 0, Value: 0}}, {{Offset: 0, Value: 0}, {Offset: 2, Value: 9, Corrupt: true}}} {
+	log := make([]Msg, 3*batchMsgs) // large enough to be handed over
+	for i := range log {
+		log[i] = Msg{Offset: int64(i), Value: uint64(i)}
+	}
+	for _, msgs := range [][]Msg{{}, log[:1], {log[0], {Offset: 2, Value: 9, Corrupt: true}}, log, log[1:], log[2:]} {
 		t += 100
 		e := Event{T: t, At: t, Op: shards[0].NextOp(), Type: Invoke, F: Poll, Queue: names[0], Group: r.Sym("g"), Offset: -1, From: 0, End: -1, Epoch: -1}
 		shards[0].Record(&e)

@@ -144,6 +144,7 @@ type batch struct {
 	first  int // number of the first event in its shard, from 1
 	events []Event
 	msgs   []Msg // of the events
+	log    []Msg // of one event with many
 }
 
 const (
@@ -210,8 +211,10 @@ func (b *batch) fill(s *shardReader) bool {
 			return false
 		}
 		if len(e.Msgs) > batchMsgs {
-			s.msgs = nil // a whole log: not copied but handed over
-		} else if e.Msgs != nil {
+			b.log, s.msgs = s.msgs, b.log // a whole log: not copied but exchanged
+			return true                   // one a batch
+		}
+		if e.Msgs != nil {
 			from := len(b.msgs)
 			b.msgs = append(b.msgs, e.Msgs...)
 			e.Msgs = b.msgs[from:len(b.msgs):len(b.msgs)]
