@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -42,6 +44,9 @@ func dump(w io.Writer, dir string, asJSON bool) error {
 		return exit(exitUsage, fmt.Errorf("%s is not a directory", dir))
 	}
 	sum, err := store.Dump(vfs.OS(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return exit(exitUsage, fmt.Errorf("%s holds no store: %w", dir, err))
+	}
 	if err != nil {
 		return exit(exitBroken, fmt.Errorf("%s: %w", dir, err))
 	}
