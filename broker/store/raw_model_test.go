@@ -179,6 +179,30 @@ func TestReplicaThatBeginsLater(t *testing.T) {
 	}
 }
 
+// A slave whose only record was torn has an empty log again: it may begin with any file.
+func TestReplicaThatLostEverything(t *testing.T) {
+	mem := vfs.NewMem()
+	s, _ := mustOpen(t, mem, small)
+	put(t, s, "T", "one")
+	w := s.TakeWrite()
+	s.Written(w.Gen, w.Upto, w.Run())
+	s.Abandon()
+	corrupt(t, mem, firstFile, 90, 'X')
+	s, r := mustOpen(t, mem, small)
+	b := record("T", 0, []byte("later"), "")
+	message.Patch(b, 7, 3*4096, 1)
+	if err := s.AppendRaw(3*4096, b); err != nil || r.End != 0 {
+		t.Fatal(err, r)
+	}
+	flush(t, s)
+	wantBodies(t, s, "T", "later")
+	s.Abandon()
+	if s, r = mustOpen(t, mem, small); r.Min != 3*4096 {
+		t.Errorf("recovery: %v", r)
+	}
+	wantBodies(t, s, "T", "later")
+}
+
 // What a slave of RocketMQ does when its master has another history: the log grows, the queues stand still. The next
 // start cuts it.
 func TestReplicaThatDiverged(t *testing.T) {

@@ -264,8 +264,8 @@ func (s *Store) repairLog(r *Recovery) error {
 	}
 	for len(s.segs) > 0 {
 		last := s.segs[len(s.segs)-1]
-		if last.base < r.End || last.base == s.marks.Min {
-			break
+		if last.base < r.End || last.base == s.marks.Min && last.base > 0 {
+			break // without any file a log begins at 0, or where a master says
 		}
 		if err := s.fsys.Remove(logName(last.base)); err != nil {
 			return fmt.Errorf("remove %s: %w", logName(last.base), err)
@@ -346,70 +346,4 @@ func (s *Store) runAux(checkpoint, syncQueues bool) error {
 	err := s.aux.Run()
 	s.AuxDone(s.marks.Gen, err)
 	return err
-}
-
-// Close brings everything to disk and leaves the directory for others; no job may be outstanding. The store is of no use
-// afterwards. It returns the first error; what that leaves undone the next Open mends.
-func (s *Store) Close() error {
-	err := s.err
-	for err == nil {
-		j := s.TakeWrite()
-		if j == nil {
-			break
-		}
-		err = j.Run()
-		s.Written(j.Gen, j.Upto, err)
-	}
-	if j := s.TakeSync(); err == nil && j != nil {
-		err = j.Run()
-		s.Synced(j.Gen, j.Upto, err)
-	}
-	if err == nil {
-		err = s.closeClean()
-	}
-	s.closeFiles()
-	return err
-}
-
-// closeClean writes the last checkpoint.
-func (s *Store) closeClean() error {
-	s.prepareAux(true, true)
-	s.aux.slot.clean = s.bad == nil
-	err := s.aux.Run()
-	s.AuxDone(s.marks.Gen, err)
-	if err != nil {
-		return err
-	}
-	if err := s.fsys.Remove(abortName); err != nil {
-		return err
-	}
-	return s.fsys.SyncDir(".")
-}
-
-// Abandon leaves the directory for others without bringing anything to disk, as the end of the process would.
-func (s *Store) Abandon() { s.closeFiles() }
-
-func (s *Store) closeFiles() {
-	for _, g := range s.segs {
-		if g.file != nil {
-			g.file.Close()
-		}
-	}
-	for _, q := range s.list {
-		if q.file != nil {
-			q.file.f.Close()
-		}
-	}
-	for _, f := range s.aux.unsynced {
-		if f.retired {
-			f.f.Close()
-		}
-	}
-	if s.aux.file != nil {
-		s.aux.file.Close()
-	}
-	if s.lock != nil {
-		s.lock.Close()
-	}
-	s.fail(errors.New("closed"))
 }

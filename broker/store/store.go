@@ -105,7 +105,7 @@ func (c Config) Validate() error {
 // Marks are physical offsets up to which the commit log has come.
 // Invariant: Min <= Synced <= Written <= Appended, Indexed <= Appended; Written <= Indexed but behind a Bad one.
 type Marks struct {
-	Gen      int32 // raised by Truncate: what was learned under another Gen says nothing about the log now
+	Gen      int32 // of the log: what was learned under another Gen says nothing about it. A Store keeps one for life
 	Min      int64 // the first byte that is there
 	Appended int64 // in memory: the log's end
 	Written  int64 // given to the operating system: survives the end of the process
