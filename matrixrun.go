@@ -54,7 +54,7 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	r, err := p.claim(cmd)
+	r, err := p.claim()
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (p *matrixPlan) chooseWorld() (note string, err error) {
 func (p *matrixPlan) sandboxed() bool { return p.matrix.World.Name() == "sandbox" }
 
 // claim takes the output directory: a new one, or an interrupted one of the same matrix, whose cells are kept.
-func (p *matrixPlan) claim(cmd *cobra.Command) (*result.Result, error) {
+func (p *matrixPlan) claim() (*result.Result, error) {
 	if err := os.MkdirAll(p.out, 0o755); err != nil {
 		return nil, exit(exitBroken, fmt.Errorf("--out: %w", err))
 	}
@@ -129,7 +129,7 @@ func (p *matrixPlan) claim(cmd *cobra.Command) (*result.Result, error) {
 	if used, _ := filepath.Glob(filepath.Join(p.out, "*")); len(used) > 0 {
 		return nil, exit(exitUsage, fmt.Errorf("--out %s is not empty (%s) and holds no results; choose another directory", p.out, filepath.Base(used[0])))
 	}
-	return p.newResult(cmd)
+	return p.newResult()
 }
 
 // dropUnfinished takes out the cells that an interrupt cut short, so that they are measured again.
@@ -139,7 +139,30 @@ func dropUnfinished(r *result.Result) {
 	r.Derive()
 }
 
-func (p *matrixPlan) newResult(cmd *cobra.Command) (*result.Result, error) {
+// Free bytes that a matrix needs at --out at once: a saturated pass writes some 300 MB/s on each of two nodes; a fault cell
+// two commit log files a node.
+const (
+	spaceForSpeed = 3 << 30
+	spaceForFault = 256 << 20
+)
+
+// enoughSpace errs when the disk would be full in the middle of the measurement.
+func (p *matrixPlan) enoughSpace() error {
+	need := int64(spaceForFault * p.matrix.Parallel)
+	if p.matrix.Perf != nil {
+		need = max(need, spaceForSpeed)
+	}
+	free, err := host.Free(p.out)
+	if err == nil && free < need {
+		err = fmt.Errorf("--out %s: %d MiB free, %d MiB needed; choose another directory, or fewer with --no-performance or --parallel 1", p.out, free>>20, need>>20)
+	}
+	return err
+}
+
+func (p *matrixPlan) newResult() (*result.Result, error) {
+	if err := p.enoughSpace(); err != nil {
+		return nil, exit(exitBroken, err)
+	}
 	h, err := host.Measure(p.out)
 	if err != nil {
 		return nil, exit(exitBroken, err)

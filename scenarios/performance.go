@@ -117,7 +117,14 @@ func (m *Matrix) latency(ctx context.Context, rows []*speedRow, watch Watcher) e
 		rate = int(slowest / 2)
 	}
 	if rate == 0 {
-		return errors.New("nothing was acknowledged at saturation")
+		worst := rows[0]
+		for _, row := range rows {
+			if row.median() == 0 {
+				worst = row
+			}
+		}
+		return fmt.Errorf("%s: nothing was acknowledged at saturation: %d sends failed, %d have no known outcome; the nodes' logs are below %s",
+			worst.cell.ID, *worst.cell.Failed, *worst.cell.Unknown, filepath.Join(m.Out, "cells", worst.cell.ID))
 	}
 	for pass := range m.Perf.Passes {
 		for _, row := range rows {

@@ -76,6 +76,15 @@ func TimeFsync(dir string) ([]time.Duration, error) {
 	return times, nil
 }
 
+// Free returns how many bytes of the file system of dir an ordinary user may still write.
+func Free(dir string) (int64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("free space of %s: %w", dir, err)
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil
+}
+
 func quantile(ascending []time.Duration, q float64) time.Duration {
 	if len(ascending) == 0 {
 		return 0
