@@ -142,6 +142,25 @@ func TestWritebackKeepsWhatIsOld(t *testing.T) {
 	}
 }
 
+// Whole pages that were cut off and synced do not come back when the file grows again.
+func TestShrinkOfPagesIsDurable(t *testing.T) {
+	m := NewMem()
+	f := create(t, m, "f", strings.Repeat("x", 3*Page))
+	for _, size := range []int64{-1, 10, 3 * Page} {
+		if size >= 0 {
+			if err := f.Truncate(size); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(f.Sync(), m.SyncDir(".")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := contents(m.Crash(seeded(1), Loss{}), "f"); len(got) != 3*Page || strings.Trim(got, "\x00") != strings.Repeat("x", 10) {
+		t.Errorf("%d bytes, %d of them not zero", len(got), len(strings.Trim(got, "\x00")))
+	}
+}
+
 // A copy after a cut and what it was taken from have no memory in common.
 func TestCrashCopies(t *testing.T) {
 	m := script(t, "create f; write f one; sync f; syncdir .; append f two")
