@@ -109,31 +109,39 @@ type claim struct {
 // inherited was filled before.
 func (c *checker) holes() []hole {
 	var out []hole
-	var before []hole
+	var inherited []hole // gaps of earlier epochs, ascending
 	for e := range c.epochs {
+		if low := c.epochs[e].low; e > 0 && low >= 0 {
+			inherited = below(inherited, low)
+		}
 		gaps := c.gaps(e)
 		for _, g := range gaps {
-			fresh := []hole{g}
-			if e > 0 {
-				fresh = subtract(g, before, c.epochs[e].low)
-			}
-			for _, l := range fresh {
+			for _, l := range subtract(g, inherited) {
 				out = append(out, c.deadlines(e, l)...)
+				inherited = append(inherited, l)
 			}
 		}
-		before = gaps
+		slices.SortFunc(inherited, func(a, b hole) int { return cmp.Compare(a.from, b.from) })
 	}
 	return out
 }
 
-// subtract returns what of g is not among the gaps that the epoch inherited, those below low; -1: all.
-func subtract(g hole, gaps []hole, low int64) []hole {
+// below returns what of the gaps lies below an offset.
+func below(gaps []hole, low int64) []hole {
+	var out []hole
+	for _, g := range gaps {
+		if g.to = min(g.to, low); g.from < g.to {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// subtract returns what of g is not among gaps, which ascend.
+func subtract(g hole, gaps []hole) []hole {
 	var out []hole
 	for _, b := range gaps {
 		from, to := max(b.from, g.from), min(b.to, g.to)
-		if low >= 0 {
-			to = min(to, low)
-		}
 		if from >= to {
 			continue
 		}
@@ -161,7 +169,7 @@ func (c *checker) gaps(e int) []hole {
 		limit = max(limit, reach(f, h.Msgs(f)))
 	}
 	low := c.begin()
-	if len(c.epochs) == 1 && q.Unique && int64(len(q.Acks)-q.Rank(low)) == limit-low && len(q.Extra) == 0 {
+	if len(c.epochs) == 1 && q.Unique && int64(len(q.Acks)-q.Rank(low)) == limit-low && len(q.Extra)+len(q.Strange) == 0 {
 		return nil // as many acknowledged as there are offsets
 	}
 	var out []hole
@@ -212,7 +220,8 @@ func (c *checker) fills(e int, span evidence.Span, offset int64) bool {
 	return span.Lo <= e
 }
 
-// appendsBy returns the offsets that observed unknown appends occupy in epoch e, ascending.
+// appendsBy returns the offsets that observed unknown appends occupy in epoch e, ascending. A message that was never
+// sent, or is corrupt, is wrong, but its offset is no hole.
 func (c *checker) appendsBy(e int) []int64 {
 	var out []int64
 	for k := range c.epochs[:e+1] {
@@ -221,6 +230,9 @@ func (c *checker) appendsBy(e int) []int64 {
 				out = append(out, a.offset)
 			}
 		}
+	}
+	for i := range c.q.Strange {
+		out = append(out, c.q.Strange[i].Offset)
 	}
 	slices.Sort(out)
 	return out
