@@ -95,15 +95,20 @@ func (p *matrixPlan) chooseWorld() (note string, err error) {
 	if sandbox.Inside() {
 		return "", nil
 	}
-	reason := sandbox.Probe()
+	var impossible *sandbox.Impossible
+	err = sandbox.Probe()
 	switch {
-	case reason == nil:
+	case err == nil:
 		return "", nil
-	case p.flags.world == "sandbox":
-		return "", exit(exitBroken, fmt.Errorf("--world sandbox: %w; see 'holdfast doctor'", reason))
+	case p.flags.world == "sandbox" || !errors.As(err, &impossible):
+		return "", exit(exitBroken, fmt.Errorf("--world %s: %w; see 'holdfast doctor'", p.flags.world, err))
 	}
-	m.World = m.Speed
-	return fmt.Sprintf("world loopback, for the sandbox is not possible here: %v; see 'holdfast doctor'", reason), nil
+	why := errors.New(impossible.Reason)
+	if impossible.Fix != "" {
+		why = fmt.Errorf("%s (%s)", impossible.Reason, impossible.Fix)
+	}
+	m.World = cluster.Loopback{System: p.system, Instead: why}
+	return fmt.Sprintf("world loopback, for no sandbox is possible here: %v; see 'holdfast doctor'", why), nil
 }
 
 // sandboxed says whether the fault cells run in the sandbox.

@@ -19,17 +19,23 @@ import (
 const startLimit = 120 * time.Second
 
 // Loopback is the world of real processes on 127.0.0.1 and the real disk: performance, and kills.
-type Loopback struct{ System System }
+type Loopback struct {
+	System  System
+	Instead error // why this is not the sandbox; nil: it was asked for
+}
 
 // Name returns loopback.
 func (Loopback) Name() string { return "loopback" }
 
 // Possible refuses what needs a disk of our own.
-func (Loopback) Possible(f nemesis.Fault) error {
-	if f.Kind == "kill" {
+func (w Loopback) Possible(f nemesis.Fault) error {
+	switch {
+	case f.Kind == "kill":
 		return nil
+	case w.Instead != nil:
+		return fmt.Errorf("%s needs the sandbox: %w", f.Kind, w.Instead)
 	}
-	return fmt.Errorf("%s needs the world sandbox", f.Kind)
+	return fmt.Errorf("%s needs the sandbox, and the world is loopback", f.Kind)
 }
 
 // Open starts a cluster with its stores in directories below spec.Dir.
