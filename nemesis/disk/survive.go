@@ -167,7 +167,9 @@ func (c candidate) settle(rng *rand.Rand, pieces []vfs.Extent, impact *Impact) (
 		from, to := p.Off-off, p.Off-off+p.Len
 		if p.Garbled {
 			for i := from; i < to; i++ {
-				after[i] = byte(rng.Uint32())
+				if after[i] != current[i] { // see vfs.Extent
+					after[i] = byte(rng.Uint32())
+				}
 			}
 		} else {
 			copy(after[from:to], current[from:to])
