@@ -9,7 +9,7 @@ import (
 	"holdfast/loadgen/driver"
 )
 
-// fakeLog is a system with one log a queue, in simulated time: each request takes a millisecond, a poll at the end 50.
+// fakeLog is a system with one log a queue, in simulated time: each request takes a millisecond, a poll at the end hold.
 type fakeLog struct {
 	now     time.Duration
 	logs    []int64 // end of each queue's log
@@ -20,6 +20,7 @@ type fakeLog struct {
 	done    []driver.Completion
 	at      []time.Duration
 	look    func()
+	hold    time.Duration // of a poll that finds nothing
 }
 
 func (f *fakeLog) Now() time.Duration                { return f.now }
@@ -47,7 +48,7 @@ func (f *fakeLog) Poll(slot uint32, queue int32, from int64, limit int) error {
 	}
 	wait := time.Millisecond
 	if len(p.Msgs) == 0 && !p.Moved {
-		wait = 50 * time.Millisecond
+		wait = f.hold
 	}
 	c := driver.Completion{Slot: slot, Kind: driver.OK, Queue: queue, Offset: p.Next, Node: "a-0"}
 	if f.answer != nil {
@@ -102,7 +103,7 @@ func consumeFrom(t *testing.T, f *fakeLog, rec *history.Recorder) *PollWorker {
 func TestConsumerReadsAndCommitsAll(t *testing.T) {
 	dir := t.TempDir()
 	rec := newRecorder(t, dir)
-	f := &fakeLog{logs: []int64{25, 0, 7}}
+	f := &fakeLog{logs: []int64{25, 0, 7}, hold: 50 * time.Millisecond}
 	w := consumeFrom(t, f, rec)
 	if err := rec.Close(); err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func TestConsumerReadsAndCommitsAll(t *testing.T) {
 
 // TestConsumerIsMoved: a log that lost its tail sends the consumer back, and what comes new is read.
 func TestConsumerIsMoved(t *testing.T) {
-	f := &fakeLog{logs: []int64{20}}
+	f := &fakeLog{logs: []int64{20}, hold: 50 * time.Millisecond}
 	f.answer = func(p *driver.Polled) error {
 		if f.now > 200*time.Millisecond && f.logs[0] == 20 {
 			f.logs[0] = 12 // the tail is lost; this answer is the last of the old log
@@ -151,7 +152,7 @@ func TestConsumerIsMoved(t *testing.T) {
 // TestConsumerRests after failures, and after empty answers that were not held back.
 func TestConsumerRests(t *testing.T) {
 	for _, refused := range []error{nil, errors.New("no")} {
-		f := &fakeLog{logs: []int64{0}}
+		f := &fakeLog{logs: []int64{0}, hold: 100 * time.Microsecond}
 		f.answer = func(*driver.Polled) error { return refused }
 		w := consumeFrom(t, f, nil)
 		if n := len(f.polls); n > 25 {

@@ -93,6 +93,7 @@ func (w *Worker) Run(env driver.Env, p driver.Producer, rec *history.Recorder) e
 		before := now
 		now = env.Now()
 		w.noteStall(before, until, now, n)
+		w.stop = time.Duration(w.Control.stop.Load()) // outcomes that came after it are not of the window
 		for i := range buf[:n] {
 			w.complete(&buf[i], now)
 		}

@@ -173,6 +173,64 @@ func TestClosedLoopKeepsAllSlotsBusy(t *testing.T) {
 	if w.tally.total.ackedTotal() != int64(len(system.sends)) || len(system.queue) != 0 {
 		t.Errorf("got %d acknowledged of %d", w.tally.total.ackedTotal(), len(system.sends))
 	}
+	if got, want := w.tally.window.ackedTotal(), w.tally.total.ackedTotal()-8; got != want {
+		t.Errorf("got %d within the window, want %d: 8 came after the stop", got, want)
+	}
+}
+
+// TestSecondCompletionIsNobodys: a driver that answers twice must not free a slot twice, nor count twice.
+func TestSecondCompletionIsNobodys(t *testing.T) {
+	system := &fakeSystem{service: time.Millisecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SendOK}}
+	w, _ := newWorker(limited(Constant{100}, 50))
+	env := envFunc{system, func() {
+		if len(system.queue) > 0 {
+			system.queue, system.at = append(system.queue, system.queue[0]), append(system.at, system.at[0])
+		}
+	}}
+	if err := w.Run(env, system, nil); err != nil {
+		t.Fatal(err)
+	}
+	if w.tally.total.ackedTotal() != 50 || w.free.n != 8 {
+		t.Errorf("got %d acknowledged of 50, %d free slots of 8", w.tally.total.ackedTotal(), w.free.n)
+	}
+}
+
+// anyQueue leaves the queue to the driver.
+type anyQueue struct{}
+
+func (anyQueue) Next(*rand.Rand) Op { return Op{Queue: driver.AnyQueue, BodyBytes: 50} }
+
+// TestUnknownQueueIsNotRecorded: where an operation that named no queue failed, the history names none either.
+func TestUnknownQueueIsNotRecorded(t *testing.T) {
+	dir := t.TempDir()
+	rec := newRecorder(t, dir)
+	n := 0
+	system := &fakeSystem{service: time.Millisecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SendOK}}
+	system.onSend = func(uint64) {
+		system.refuse = nil
+		if n++; n%2 == 0 {
+			system.refuse = driver.ErrNotConnected
+		}
+	}
+	w, _ := newWorker(limited(Constant{100}, 10))
+	w.Workload = anyQueue{}
+	w.QueueName = func(int32) string { return "a/T/0" }
+	env := envFunc{system, func() {
+		for i := range system.queue {
+			system.queue[i].Queue = 0
+		}
+	}}
+	if err := w.Run(env, system, rec); err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range eventsOf(t, dir) {
+		if (e.Queue != 0) != (e.Type == history.OK) {
+			t.Errorf("got queue %d in %+v", e.Queue, e)
+		}
+	}
 }
 
 // envFunc calls look before each Wait.

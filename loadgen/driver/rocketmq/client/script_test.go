@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 type stage struct {
 	c       *Client
 	out     strings.Builder
-	opaques map[string]int32 // of the last request of a slot ("0") or of the route ("route")
+	opaques map[string]int32 // of the last request of a slot ("0"), the one before ("old0"), that of the route ("route")
 	printed map[int]int64    // bytes of a connection's stream that were printed
 	pending map[int][]byte   // received bytes that are no whole frame yet
 }
@@ -280,7 +280,8 @@ func (s *stage) frames(id int) {
 		if f.Code == remoting.RequestGetRouteInfoByTopic {
 			s.opaques["route"] = f.Opaque
 		} else if f.Opaque >= opaqueBase {
-			s.opaques[strconv.Itoa(int(f.Opaque)&(1<<s.c.slotBits-1))] = f.Opaque
+			slot := strconv.Itoa(int(f.Opaque) & (1<<s.c.slotBits - 1))
+			s.opaques["old"+slot], s.opaques[slot] = s.opaques[slot], f.Opaque
 		}
 	}
 }
