@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -98,6 +99,14 @@ func benchmarkSend(b *testing.B, flush durability.FlushType, conns, outstanding 
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	b.ReportMetric(float64(cpuTime()-used)/float64(b.N), "cpu-ns/op")
+	info, err := remoting.ParseKVTable(dial(b, s.Addr()).call(remoting.RequestGetBrokerRuntimeInfo, nil, nil).Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	syncs, _ := strconv.ParseFloat(info.Get("flushTimes"), 64)
+	micros, _ := strconv.ParseFloat(info.Get("flushTimeMeanMicros"), 64)
+	b.ReportMetric(float64(b.N)/syncs, "msg/sync")
+	b.ReportMetric(micros, "us/sync")
 }
 
 // cpuTime is what this process has used, client and broker together: it means something on a busy machine, too.

@@ -10,7 +10,6 @@ import (
 
 	"holdfast/broker"
 	"holdfast/broker/remoting"
-	"holdfast/broker/store"
 )
 
 // dialTimeout bounds an attempt to connect to another node.
@@ -186,12 +185,4 @@ func (c *caller) close() {
 	for _, l := range c.lines {
 		l.nc.Close()
 	}
-}
-
-// bytesOf returns the bytes of a range, read from its file where they are not in memory.
-func bytesOf(r store.Range) ([]byte, error) {
-	if r.Mem != nil {
-		return r.Mem, nil
-	}
-	return r.AppendTo(nil)
 }

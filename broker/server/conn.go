@@ -5,9 +5,12 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"holdfast/broker"
 	"holdfast/broker/remoting"
+	"holdfast/broker/store"
 )
 
 // conn is one client's connection: a goroutine that reads, and an outbox that whoever stepped the node empties.
@@ -17,6 +20,9 @@ type conn struct {
 	nc     net.Conn
 	try    tryWriter
 	intake *broker.Intake
+	buf    []byte // what was read: the first filled bytes are not decoded yet
+	filled int
+	place  atomic.Int32 // who reads: see sync
 
 	mu       sync.Mutex // guards the outbox
 	box      []broker.Reply
@@ -104,7 +110,7 @@ func (s *Server) isClosing() bool {
 
 // serveClient reads a client's connection until its end.
 func (s *Server) serveClient(nc net.Conn) {
-	c := &conn{s: s, nc: nc, try: tryWriterOf(nc), intake: s.node.Intake(nc.RemoteAddr().String())}
+	c := &conn{s: s, nc: nc, try: tryWriterOf(nc), intake: s.node.Intake(nc.RemoteAddr().String()), buf: make([]byte, readBytesMin)}
 	s.mu.Lock()
 	ok := !s.closing && s.conns.add(c)
 	s.mu.Unlock()
@@ -114,13 +120,21 @@ func (s *Server) serveClient(nc net.Conn) {
 	}
 	st := s.newStepper()
 	st.step(&broker.Event{Kind: broker.KindOpened, Conn: c.id, Addr: nc.RemoteAddr().String()})
+	c.serve(st)
+}
+
+// serve reads until the connection ends, or until another goroutine has taken the reading over.
+func (c *conn) serve(st *stepper) {
 	err := c.read(st)
+	if errors.Is(err, errRelieved) {
+		return
+	}
 	c.close()
-	s.mu.Lock()
-	s.conns.remove(c.id)
-	s.mu.Unlock()
+	c.s.mu.Lock()
+	c.s.conns.remove(c.id)
+	c.s.mu.Unlock()
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		s.log.Debug("connection closed", "peer", nc.RemoteAddr(), "err", err)
+		c.s.log.Debug("connection closed", "peer", c.nc.RemoteAddr(), "err", err)
 	}
 	st.step(&broker.Event{Kind: broker.KindClosed, Conn: c.id})
 }
@@ -133,25 +147,16 @@ const (
 
 // read takes whole bursts: everything that the kernel has, decoded outside the lock, one Step each.
 func (c *conn) read(st *stepper) error {
-	buf := make([]byte, readBytesMin)
-	filled := 0
 	ev := broker.Event{Kind: broker.KindReceived, Conn: c.id}
 	for {
-		n, err := c.nc.Read(buf[filled:])
-		filled += n
+		n, err := c.nc.Read(c.buf[c.filled:])
+		c.filled += n
 		if n > 0 {
-			requests, used, err := c.intake.Decode(buf[:filled])
-			if len(requests) > 0 {
-				ev.Requests = requests
-				st.stepWriting(&ev)
-				c.intake.Reset()
+			sync, err := c.burst(st, &ev)
+			if sync != nil && !c.sync(st, sync) {
+				return errRelieved
 			}
 			if err != nil {
-				return err
-			}
-			full := filled == len(buf)
-			filled = copy(buf, buf[used:filled])
-			if buf, err = resize(buf, filled, full); err != nil {
 				return err
 			}
 		}
@@ -159,6 +164,58 @@ func (c *conn) read(st *stepper) error {
 			return err
 		}
 	}
+}
+
+// burst steps all whole frames of the buffer and keeps the rest.
+func (c *conn) burst(st *stepper, ev *broker.Event) (sync *store.SyncJob, err error) {
+	requests, used, err := c.intake.Decode(c.buf[:c.filled])
+	if len(requests) > 0 {
+		ev.Requests = requests
+		_, sync = st.stepReceived(ev)
+		c.intake.Reset()
+	}
+	if err != nil {
+		return sync, err
+	}
+	full := c.filled == len(c.buf)
+	c.filled = copy(c.buf, c.buf[used:c.filled])
+	c.buf, err = resize(c.buf, c.filled, full)
+	return sync, err
+}
+
+// errRelieved says that another goroutine reads the connection from now on.
+var errRelieved = errors.New("relieved")
+
+// Who reads a connection while its reader syncs.
+const (
+	placeHeld  = iota // the reader, if the sync ends in time
+	placeKept         // the reader: the sync has ended
+	placeTaken        // another goroutine
+)
+
+// relieveAfter is how long a reader may sync before another goroutine reads its connection.
+const relieveAfter = 3 * time.Millisecond
+
+// sync runs a sync on the reader's own thread: its client waits for it, and waking another thread costs as much as a fast
+// disk needs. A put that arrives meanwhile has to wait for the next sync anyway. But a disk that is slow must not keep the
+// connection from being read: then another goroutine takes the reading over, and sync returns false.
+// Under ASYNC_FLUSH nobody waits for a sync, and it is the sync thread's.
+func (c *conn) sync(st *stepper, job *store.SyncJob) (keep bool) {
+	if !c.s.syncInline {
+		c.s.disk.sync <- job
+		return true
+	}
+	c.place.Store(placeHeld)
+	relief := time.AfterFunc(relieveAfter, func() {
+		if c.place.CompareAndSwap(placeHeld, placeTaken) {
+			c.s.spawn(func() { c.serve(c.s.newStepper()) })
+		}
+	})
+	err := job.Run()
+	keep = c.place.CompareAndSwap(placeHeld, placeKept)
+	relief.Stop()
+	st.step(&broker.Event{Kind: broker.KindSynced, Err: err})
+	return keep
 }
 
 // resize returns the buffer for the next read, with the filled bytes at its front. full says that the last read filled it.

@@ -30,18 +30,14 @@ func (s *Server) writer() {
 	for {
 		select {
 		case job := <-s.disk.write:
-			for job != nil {
-				st.decide(&broker.Event{Kind: broker.KindWritten, Err: job.Run()})
-				job = st.write
-				st.carryOut()
-			}
+			st.step(&broker.Event{Kind: broker.KindWritten, Err: job.Run()})
 		case <-s.disk.quit:
 			return
 		}
 	}
 }
 
-// syncer is the thread that runs syncs, beside the writes.
+// syncer is the thread that runs syncs that no reader runs itself, beside the writes.
 func (s *Server) syncer() {
 	st := s.newStepper()
 	for {

@@ -14,13 +14,22 @@ type peer struct {
 	id   replica.ConnID
 	s    *Server
 	nc   net.Conn
-	more chan struct{} // the writer has something to do; closed never
+	try  tryWriter
+	more chan struct{} // the place of the shipper goes to the writer
+	gone chan struct{} // closed with the connection
 
-	mu     sync.Mutex
-	box    []broker.Transfer
-	spare  []broker.Transfer
-	closed bool
-	gone   chan struct{}
+	mu       sync.Mutex // guards the outbox
+	box      []broker.Transfer
+	spare    []broker.Transfer
+	shipping bool // someone ships the box
+	closed   bool
+
+	// The shipper's own: whoever has the place.
+	batch []broker.Transfer // taken and not begun
+	rest  []byte            // scratch of tryShip
+	left  []byte            // what tryShip could not write
+	bulk  bool              // there were bytes of the log in it
+	vec   net.Buffers
 }
 
 // peerTable finds the connections of the replication port; there are few.
@@ -66,7 +75,7 @@ func (s *Server) follow(addr string) {
 }
 
 func (s *Server) servePeer(nc net.Conn, addr string) {
-	p := &peer{s: s, nc: nc, more: make(chan struct{}, 1), gone: make(chan struct{})}
+	p := &peer{s: s, nc: nc, try: tryWriterOf(nc), more: make(chan struct{}, 1), gone: make(chan struct{})}
 	s.mu.Lock()
 	s.peers.last++
 	p.id = s.peers.last
@@ -110,7 +119,10 @@ func (p *peer) read(st *stepper) {
 		filled += n
 		if n > 0 {
 			ev.Replica.Data = buf[:filled]
-			used := st.stepReplica(ev)
+			used, sync := st.stepReceived(ev)
+			if sync != nil {
+				p.s.disk.sync <- sync // a slave answers for its page cache: it goes on reading
+			}
 			if filled = copy(buf, buf[used:filled]); filled == len(buf) {
 				if len(buf) >= peerBytesMax {
 					return
@@ -124,83 +136,168 @@ func (p *peer) read(st *stepper) {
 	}
 }
 
-// stepReplica is stepWriting that returns how many bytes of the event were used.
-func (st *stepper) stepReplica(ev *broker.Event) int {
-	st.decide(ev)
-	used, job := st.consumed, st.write
-	st.carryOut()
-	if job != nil {
-		st.step(&broker.Event{Kind: broker.KindWritten, Err: job.Run()})
-	}
-	return used
-}
-
-// post appends a transfer to the outbox and reports whether its writer must be woken.
-func (p *peer) post(t *broker.Transfer) bool {
+// post appends a transfer to the outbox and reports whether the caller has to ship it. It is called under the server's
+// lock, which gives the outbox its order.
+func (p *peer) post(t *broker.Transfer) (ship bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
 	p.box = append(p.box, *t)
-	return len(p.box) == 1
+	ship = !p.shipping
+	p.shipping = true
+	return ship
 }
 
+// wake hands the place of the shipper over to the writer.
 func (p *peer) wake() {
 	select {
 	case p.more <- struct{}{}:
-	default:
+	case <-p.gone:
 	}
 }
 
-// write is the peer's writer: one vectored write a batch, straight from the log's memory. When all is handed to the kernel
-// the node learns it, and has the next batch ready.
+// take returns what waits in the outbox, or gives up the shipper's place when there is nothing.
+func (p *peer) take() []broker.Transfer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	batch := p.box
+	if len(batch) == 0 {
+		p.shipping = false
+		return nil
+	}
+	p.box, p.spare = p.spare[:0], nil
+	return batch
+}
+
+func (p *peer) giveBack(batch []broker.Transfer) {
+	clear(batch)
+	p.mu.Lock()
+	p.spare = batch[:0]
+	p.mu.Unlock()
+}
+
+// tryBytesMax is how much of the log a goroutine ships that has other things to do.
+const tryBytesMax = 64 << 10
+
+// tryShip writes one batch without waiting, if it is small and in memory. It reports whether log bytes left. The rest, if
+// there is one, is the writer's.
+func (p *peer) tryShip() (drained bool) {
+	batch := p.take()
+	if batch == nil {
+		return false
+	}
+	size := 0
+	for i := range batch {
+		for _, r := range batch[i].Ranges {
+			if size += r.Len; r.Mem == nil || size > tryBytesMax {
+				p.batch = batch
+				p.wake()
+				return false
+			}
+		}
+	}
+	p.rest = p.rest[:0]
+	for i := range batch {
+		t := &batch[i]
+		p.rest = append(p.rest, t.Header[:t.Len]...)
+		for _, r := range t.Ranges {
+			p.rest = append(p.rest, r.Mem...)
+		}
+	}
+	p.giveBack(batch)
+	n, err := p.try.try(p.rest)
+	if err != nil {
+		p.close()
+		return false
+	}
+	if n < len(p.rest) {
+		p.left, p.bulk = p.rest[n:], size > 0
+		p.wake()
+		return false
+	}
+	p.mu.Lock()
+	more := len(p.box) > 0
+	p.shipping = more
+	p.mu.Unlock()
+	if more {
+		p.wake()
+	}
+	return size > 0
+}
+
+// write is the peer's writer. Between two wakes it is the only shipper; when all is handed to the kernel the node learns it
+// and has the next batch ready.
 func (p *peer) write() {
 	st := p.s.newStepper()
-	var vec net.Buffers
+	st.handOff = true
 	for {
 		select {
 		case <-p.more:
 		case <-p.gone:
 			return
 		}
-		p.mu.Lock()
-		batch := p.box
-		p.box = p.spare[:0]
-		p.spare = nil
-		p.mu.Unlock()
-		if len(batch) == 0 {
-			continue
-		}
-		vec = vec[:0]
-		bulk := false
-		for i := range batch {
-			t := &batch[i]
-			vec = append(vec, t.Header[:t.Len])
-			for _, r := range t.Ranges {
-				bulk = true
-				b, err := bytesOf(r)
-				if err != nil {
-					p.s.log.Error("read of the commit log for a slave", "err", err)
-					p.close()
-					return
-				}
-				vec = append(vec, b)
-			}
-		}
-		all := vec
-		if _, err := all.WriteTo(p.nc); err != nil {
+		if err := p.writeAll(st); err != nil {
+			p.s.log.Debug("replication ended", "peer", p.nc.RemoteAddr(), "err", err)
 			p.close()
 			return
 		}
-		clear(batch)
-		p.mu.Lock()
-		p.spare = batch[:0]
-		p.mu.Unlock()
+	}
+}
+
+// writeAll writes what tryShip left over and then the outbox until it is empty.
+func (p *peer) writeAll(st *stepper) error {
+	if len(p.left) > 0 {
+		_, err := p.nc.Write(p.left)
+		p.left = nil
+		if err != nil {
+			return err
+		}
+		if p.bulk {
+			st.step(p.event(replica.KindDrained, "", nil))
+		}
+	}
+	for {
+		batch := p.batch
+		if p.batch = nil; batch == nil {
+			batch = p.take()
+		}
+		if batch == nil {
+			return nil
+		}
+		bulk, err := p.writeBatch(batch)
+		p.giveBack(batch)
+		if err != nil {
+			return err
+		}
 		if bulk {
 			st.step(p.event(replica.KindDrained, "", nil))
 		}
 	}
+}
+
+// writeBatch does one vectored write, straight from the log's memory.
+func (p *peer) writeBatch(batch []broker.Transfer) (bulk bool, err error) {
+	p.vec = p.vec[:0]
+	for i := range batch {
+		t := &batch[i]
+		p.vec = append(p.vec, t.Header[:t.Len])
+		for _, r := range t.Ranges {
+			bulk = true
+			b := r.Mem
+			if b == nil {
+				if b, err = r.AppendTo(nil); err != nil {
+					return bulk, err
+				}
+			}
+			p.vec = append(p.vec, b)
+		}
+	}
+	all := p.vec
+	_, err = all.WriteTo(p.nc)
+	clear(p.vec)
+	return bulk, err
 }
 
 func (p *peer) close() {

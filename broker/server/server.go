@@ -76,10 +76,11 @@ type Server struct {
 	joined   bool // a name server has the broker
 	joinedCh chan struct{}
 
-	disk    disks
-	calls   caller
-	workers sync.WaitGroup
-	done    chan struct{} // closed when the node has stopped or failed
+	syncInline bool // acknowledgements wait for syncs: readers may run them
+	disk       disks
+	calls      caller
+	workers    sync.WaitGroup
+	done       chan struct{} // closed when the node has stopped or failed
 }
 
 // Start opens the store, listens, and serves clients until Close. Errors (ErrStart) leave nothing behind.
@@ -177,6 +178,7 @@ func (s *Server) open() error {
 		return fmt.Errorf("%w: %w", ErrStart, err)
 	}
 	s.node = node
+	s.syncInline = node.Contract().Ack.Local == durability.LevelSynced
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"holdfast/broker"
+	"holdfast/broker/replica"
 	"holdfast/broker/store"
 )
 
@@ -25,29 +26,35 @@ type stepper struct {
 
 	consumed int
 	replies  []byte // scratch of the drainer
+	follow   *stepper
+	handOff  bool // transfers are left to the writers of their peers
 }
 
 func (s *Server) newStepper() *stepper { return &stepper{s: s} }
 
-// step hands one event to the node and does what comes out. Writes are left to the write thread.
+// step hands one event to the node and does what comes out; disk jobs are left to their threads.
 func (st *stepper) step(ev *broker.Event) {
 	st.decide(ev)
-	if st.write != nil {
-		st.s.disk.write <- st.write
-	}
 	st.carryOut()
 }
 
-// stepWriting is step for a goroutine that may run the write itself: a send is then answered without a change of threads.
-// A second write that becomes due meanwhile is the write thread's, so that nobody is kept from reading.
-func (st *stepper) stepWriting(ev *broker.Event) {
+// stepReceived is step for a goroutine that reads a socket and has nothing better to do than the write that its own burst
+// made due: a change of threads costs more than the write. A second write is the write thread's, so that nobody is kept
+// from reading for long. A sync that is due is returned: who waits for it may run it, too (see conn.sync).
+func (st *stepper) stepReceived(ev *broker.Event) (used int, sync *store.SyncJob) {
 	st.decide(ev)
-	job := st.write
-	st.carryOut()
-	if job == nil {
-		return
+	write := st.write
+	st.write, used = nil, st.consumed
+	if write == nil {
+		sync, st.sync = st.sync, nil
+		st.carryOut()
+		return used, sync
 	}
-	st.step(&broker.Event{Kind: broker.KindWritten, Err: job.Run()})
+	st.carryOut()
+	st.decide(&broker.Event{Kind: broker.KindWritten, Err: write.Run()})
+	sync, st.sync = st.sync, nil
+	st.carryOut()
+	return used, sync
 }
 
 // decide runs one Step under the lock and takes its output apart: everything that has an order is appended to an outbox
@@ -108,15 +115,34 @@ func (s *Server) post(st *stepper, out *broker.Output) {
 	}
 }
 
+// shipTo writes what waits for a peer if the kernel takes it at once, and tells the node; the batch that this makes due, and
+// whatever does not fit, is left to the peer's own writer, so that nobody is kept from reading.
+func (st *stepper) shipTo(p *peer) {
+	if st.handOff {
+		p.wake()
+		return
+	}
+	if p.tryShip() {
+		if st.follow == nil {
+			st.follow = st.s.newStepper()
+			st.follow.handOff = true
+		}
+		st.follow.step(p.event(replica.KindDrained, "", nil))
+	}
+}
+
 func (st *stepper) reset() {
 	st.drain, st.ship, st.close, st.hangUp = st.drain[:0], st.ship[:0], st.close[:0], st.hangUp[:0]
 	st.loads, st.calls, st.saves, st.notes = st.loads[:0], st.calls[:0], st.saves[:0], st.notes[:0]
 	st.write, st.sync, st.aux, st.dial, st.consumed = nil, nil, nil, "", 0
 }
 
-// carryOut does everything but the write, what others wait for longest first.
+// carryOut does what decide left to be done, what others wait for longest first.
 func (st *stepper) carryOut() {
 	s := st.s
+	if st.write != nil {
+		s.disk.write <- st.write
+	}
 	if st.sync != nil {
 		s.disk.sync <- st.sync
 	}
@@ -124,7 +150,7 @@ func (st *stepper) carryOut() {
 		s.disk.aux <- st.aux
 	}
 	for _, p := range st.ship {
-		p.wake()
+		st.shipTo(p)
 	}
 	for _, c := range st.drain {
 		st.replies = c.drain(st.replies)
