@@ -17,6 +17,7 @@ import (
 
 	"holdfast/broker/durability"
 	"holdfast/broker/remoting"
+	"holdfast/broker/route"
 )
 
 // pump keeps outstanding sends in flight on one connection, until n are answered. Frames are encoded once; only the answers
@@ -77,6 +78,37 @@ func benchmarkSend(b *testing.B, flush durability.FlushType, conns, outstanding 
 		b.Fatal(err)
 	}
 	defer s.Close()
+	benchmarkLoad(b, s, conns, outstanding)
+}
+
+// benchmarkReplicated has a slave in the same process, on the same disk and the same processors.
+func benchmarkReplicated(b *testing.B, flush durability.FlushType, conns, outstanding int) {
+	names, err := StartNameServer(Config{Listen: "127.0.0.1:0", Log: quiet}, route.DefaultConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer names.Close()
+	cfg := haConfig(durability.SyncMaster, 0, names)
+	cfg.StoreDir, cfg.Listen, cfg.Log, cfg.Store.SegmentBytes = benchDir(b), "127.0.0.1:0", quiet, 0
+	cfg.Node.Choice.FlushType, cfg.Node.Choice.InSync = flush, 2
+	s, err := Start(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	<-s.Registered()
+	cfg.Node.BrokerID, cfg.Node.Choice.Role, cfg.StoreDir = 1, durability.Slave, benchDir(b)
+	slave, err := Start(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer slave.Close()
+	c := dial(b, s.Addr())
+	eventually(b, "the slave reports", func() bool { c := c.slaves(); return len(c) == 1 && c[0].SlaveAckOffset >= 0 })
+	benchmarkLoad(b, s, conns, outstanding)
+}
+
+func benchmarkLoad(b *testing.B, s *Server, conns, outstanding int) {
 	b.SetBytes(1024)
 	used := cpuTime()
 	b.ResetTimer()
@@ -133,6 +165,16 @@ func BenchmarkSend(b *testing.B) {
 		for _, load := range [][2]int{{1, 1}, {64, 1}, {1, 64}, {16, 64}} {
 			b.Run(fmt.Sprintf("%s/%dx%d", flush, load[0], load[1]), func(b *testing.B) {
 				benchmarkSend(b, flush, load[0], load[1])
+			})
+		}
+	}
+}
+
+func BenchmarkReplicated(b *testing.B) {
+	for _, flush := range []durability.FlushType{durability.AsyncFlush, durability.SyncFlush} {
+		for _, load := range [][2]int{{1, 1}, {1, 64}, {16, 64}} {
+			b.Run(fmt.Sprintf("%s/%dx%d", flush, load[0], load[1]), func(b *testing.B) {
+				benchmarkReplicated(b, flush, load[0], load[1])
 			})
 		}
 	}
