@@ -91,6 +91,9 @@ func TestContents(t *testing.T) {
 		{clause: "a base: what is below is inherited", header: async + `,"base":{"a/T/0":5000}`, text: `
 			10-20 send 1 a/T/0@5000
 			final a-0 a/T/0 4999:77 5000:1 end=5001`},
+		{clause: "acknowledged below the base", header: async + `,"base":{"a/T/0":5000}`, text: `
+			10-20 send 1 a/T/0@4999
+			final a-0 a/T/0 4999:1 end=5000`, verdict: violated, linearizable: "invalid", anomalies: "inconsistent-offsets=1"},
 		{clause: "without the base a hole", header: async, text: `
 			10-20 send 1 a/T/0@5000
 			final a-0 a/T/0 5000:1 end=5001`, verdict: violated, linearizable: "invalid", anomalies: "hole=5000"},

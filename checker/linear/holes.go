@@ -162,7 +162,7 @@ func (c *checker) gaps(e int) []hole {
 	x := &c.epochs[e]
 	limit := int64(0)
 	if n := len(x.acks); n > 0 {
-		limit = h.Sends[x.acks[n-1]].Offset + 1
+		limit = after(h.Sends[x.acks[n-1]].Offset)
 	}
 	for _, k := range x.fetches {
 		f := &h.Fetches[k]
@@ -178,7 +178,7 @@ func (c *checker) gaps(e int) []hole {
 		if o > next && next < limit {
 			out = append(out, hole{q: q, from: next, to: min(o, limit)})
 		}
-		next = max(next, o+1)
+		next = max(next, after(o))
 	}
 	appends := c.appendsBy(e)
 	u := 0

@@ -179,10 +179,13 @@ func (c *checker) taken(e int, a observed) bool {
 func reach(f *history.FetchOp, msgs history.Msgs) int64 {
 	h := f.End
 	if n := msgs.Len(); n > 0 {
-		h = max(h, msgs.Offset(n-1)+1)
+		h = max(h, after(msgs.Offset(n-1)))
 	}
 	return h
 }
+
+// after returns the offset after o; the largest of all has none.
+func after(o int64) int64 { return min(o, math.MaxInt64-1) + 1 }
 
 // sweep checks one epoch.
 func (c *checker) sweep(x *epoch) {

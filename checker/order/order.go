@@ -28,6 +28,7 @@ func Check(ev *evidence.Evidence) *Result {
 	for _, q := range ev.Queues {
 		r.strange(ev, q)
 		r.inconsistent(ev, q)
+		r.below(ev, q)
 		r.beyond(ev, q)
 		for i := range q.Extra {
 			x := &q.Extra[i]
@@ -97,6 +98,18 @@ func (r *Result) inconsistent(ev *evidence.Evidence, q *evidence.Queue) {
 			}
 		}
 		from = to
+	}
+}
+
+// below reports acknowledgements of offsets that were inherited: another message stands there.
+func (r *Result) below(ev *evidence.Evidence, q *evidence.Queue) {
+	for _, i := range q.Acks[:q.Rank(q.Base)] {
+		s := &ev.H.Sends[i]
+		r.Invalid[q.Name] = true
+		r.Add(anomaly.InconsistentOffsets, 1, anomaly.Violation, func() anomaly.Finding {
+			return anomaly.Finding{Queue: q.Name, Ops: []uint64{s.Op}, Explain: fmt.Sprintf(
+				"message %d was acknowledged at offset %d, below the base %d of the queue", s.Value, s.Offset, q.Base)}
+		})
 	}
 }
 
