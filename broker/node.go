@@ -62,6 +62,7 @@ type Node struct {
 	held     heldReplies
 	delayed  delayTable
 	backs    []sendingBack
+	searches []*search
 	pushes   int32 // opaque of the last request to a client
 
 	writing, syncing, auxing bool

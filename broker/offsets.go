@@ -148,7 +148,8 @@ func (n *Node) queueOffset(c ConnID, f *remoting.Frame, out *Output) {
 		case remoting.RequestGetMinOffset:
 			offset = q.store.Min()
 		default:
-			offset = n.search(q, &h)
+			n.searchOffset(c, f, q, &h, out)
+			return
 		}
 	}
 	n.answer(c, f, out, remoting.AppendOffsetReply(nil, f.Form, f.Opaque, offset))

@@ -196,7 +196,7 @@ func (n *Node) deliver(p *poll, ranges []store.Range, found store.Found, out *Ou
 
 // loaded goes on with the pull for which consume queue units were read.
 func (n *Node) loaded(job *store.LoadJob, out *Output) {
-	if n.loadedDelayed(job, out) || n.loadedBack(job, out) {
+	if n.loadedDelayed(job, out) || n.loadedBack(job, out) || n.loadedSearch(job, out) {
 		return
 	}
 	for i, l := range n.polls.loading {
@@ -220,15 +220,6 @@ func (n *Node) replyPull(p *poll, code int32, remark string, next int64, ranges 
 		Header: remoting.PullReply{NextBeginOffset: next, MinOffset: p.queue.store.Min(), MaxOffset: n.visible(p.queue)},
 		Remark: remark, Ranges: ranges, Bytes: bytes,
 	}})
-}
-
-// search answers SEARCH_OFFSET_BY_TIMESTAMP roughly: the first offset for a time before this node's messages, the end for
-// a time after the last one, and by proportion of nothing in between: the first offset, so that nothing is missed.
-func (n *Node) search(q *queue, h *remoting.QueueHeader) int64 {
-	if h.Timestamp >= n.now.Wall {
-		return n.visible(q)
-	}
-	return q.store.Min()
 }
 
 // isRocketMQ4 reports whether the profile is that of RocketMQ 4.9.
