@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -89,7 +90,11 @@ func runStandalone(ctx context.Context, cmd *cobra.Command, f *brokerFlags, log 
 	}
 	defer names.Close()
 	cfg := server.DefaultConfig(durability.Profile(f.profile))
-	cfg.Listen, cfg.StoreDir, cfg.Log = "127.0.0.1:0", f.store, log
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	cfg.Listen, cfg.StoreDir, cfg.Log = net.JoinHostPort(host, "0"), f.store, log
 	cfg.Node.NameServers = []string{names.Addr()}
 	if err := cfg.Node.Validate(); err != nil {
 		return exit(exitUsage, err)

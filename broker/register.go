@@ -51,7 +51,11 @@ func (n *Node) call(addr string, code int32, fields func(*remoting.Writer), body
 		fields(&w)
 	}
 	n.calls.pending = append(n.calls.pending, pendingCall{id: id, code: code, addr: addr})
-	out.Calls = append(out.Calls, Call{ID: id, Addr: addr, Frame: w.Finish(body), Timeout: n.cfg.CallTimeout})
+	timeout := n.cfg.CallTimeout
+	if n.stopping {
+		timeout = min(timeout, farewellTimeout)
+	}
+	out.Calls = append(out.Calls, Call{ID: id, Addr: addr, Frame: w.Finish(body), Timeout: timeout})
 }
 
 // master is what a slave knows of its master.
@@ -92,6 +96,9 @@ func (n *Node) registerAt(addr string, out *Output) {
 	body := remoting.RegisterBrokerBody{Topics: n.topics.table()}
 	n.call(addr, remoting.RequestRegisterBroker, h.Append, body.Append(nil), out)
 }
+
+// farewellTimeout bounds what a broker that stops waits for a name server that may be gone.
+const farewellTimeout = 500 * time.Millisecond
 
 // unregisterBroker takes the broker off the name servers, so that clients need not wait for its connection to break.
 func (n *Node) unregisterBroker(out *Output) {

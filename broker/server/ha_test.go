@@ -114,3 +114,98 @@ func TestWithoutASlaveTheReplyComesLate(t *testing.T) {
 		want(t, "offset", r.QueueOffset, 0)
 	}
 }
+
+// TestPromotion restarts a slave as master: brokerId 0 and another role over the same store. It serves what it had, takes
+// sends behind it, and clients find it under the group's name.
+func TestPromotion(t *testing.T) {
+	dir := t.TempDir()
+	g := startGroup(t, func(c *Config) {
+		c.Node.Choice.InSync = 2
+		if c.Node.BrokerID == 1 {
+			c.StoreDir = dir
+		}
+	})
+	m := dial(t, g.master.Addr())
+	eventually(t, "the slave reports", func() bool { c := m.slaves(); return len(c) == 1 && c[0].SlaveAckOffset >= 0 })
+	for i := range 20 {
+		m.send("T", int32(i%2), label("m%d", i))
+	}
+	g.master.Close()
+	g.slave.Close()
+	cfg := haConfig(durability.AsyncMaster, 0, g.names)
+	cfg.StoreDir = dir
+	promoted := mustStart(t, cfg)
+	<-promoted.Registered()
+	p := dial(t, promoted.Addr())
+	_, r, bodies := p.pull("T", 1, 0, 0)
+	want(t, "bodies", len(bodies), 10)
+	want(t, "last", bodies[9], "m19")
+	_, sent := p.send("T", 1, "after")
+	want(t, "queue offset", sent.QueueOffset, r.MaxOffset)
+	names := dial(t, g.names.Addr())
+	f := names.call(remoting.RequestGetRouteInfoByTopic, func(w *remoting.Writer) { w.String("topic", "T") }, nil)
+	info, err := remoting.ParseRouteInfo(f.Body)
+	if err != nil || len(info.Brokers) != 1 || len(info.Brokers[0].Addrs) != 1 || info.Brokers[0].Addrs[0].Addr != promoted.Addr() {
+		t.Errorf("route: %+v, %v; want the promoted broker alone", info.Brokers, err)
+	}
+}
+
+// TestASlaveCatchesUpAfterItsRestart stops the slave, goes on writing over several files of the log, and starts it again.
+func TestASlaveCatchesUpAfterItsRestart(t *testing.T) {
+	dir := t.TempDir()
+	change := func(c *Config) {
+		c.Store.SegmentBytes = 64 << 10
+		c.Store.MaxAppendBytes = 32 << 10
+		if c.Node.BrokerID == 1 {
+			c.StoreDir = dir
+		}
+	}
+	g := startGroup(t, change)
+	m := dial(t, g.master.Addr())
+	m.send("T", 0, "first")
+	eventually(t, "the slave has it", func() bool { c := m.slaves(); return len(c) == 1 && c[0].SlaveAckOffset > 0 && c[0].Diff == 0 })
+	g.slave.Close()
+	for i := range 300 {
+		m.send("T", 0, label("%d %s", i, string(make([]byte, 1000))))
+	}
+	g.startSlave(t, change)
+	s := dial(t, g.slave.Addr())
+	eventually(t, "the slave serves all", func() bool {
+		f := s.call(remoting.RequestGetMaxOffset, func(w *remoting.Writer) { w.String("topic", "T"); w.Int("queueId", 0) }, nil)
+		max, err := remoting.ParseOffsetReply(f.Ext)
+		return err == nil && max == 301
+	})
+}
+
+// TestOffsetsReachTheSlave commits at the master; the slave knows it within a synchronisation.
+func TestOffsetsReachTheSlave(t *testing.T) {
+	g := startGroup(t, func(*Config) {})
+	m, s := dial(t, g.master.Addr()), dial(t, g.slave.Addr())
+	m.send("T", 0, "x")
+	h := remoting.ConsumerOffsetHeader{ConsumerGroup: []byte("g"), Topic: []byte("T"), CommitOffset: 1}
+	m.call(remoting.RequestUpdateConsumerOffset, func(w *remoting.Writer) { h.Append(w, remoting.RequestUpdateConsumerOffset) }, nil)
+	eventually(t, "the slave knows the offset", func() bool {
+		f := s.call(remoting.RequestQueryConsumerOffset, func(w *remoting.Writer) { h.Append(w, remoting.RequestQueryConsumerOffset) }, nil)
+		offset, err := remoting.ParseOffsetReply(f.Ext)
+		return f.Code == 0 && err == nil && offset == 1
+	})
+}
+
+// TestBrokersSurviveTheNameServer restarts the name server at the same address: both brokers come back by themselves.
+func TestBrokersSurviveTheNameServer(t *testing.T) {
+	g := startGroup(t, func(*Config) {})
+	m := dial(t, g.master.Addr())
+	m.send("T", 0, "x")
+	g.names.Close()
+	names, err := StartNameServer(Config{Listen: g.names.Addr(), Log: testLog(t)}, route.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer names.Close()
+	n := dial(t, names.Addr())
+	eventually(t, "both are in the route again", func() bool {
+		f := n.call(remoting.RequestGetRouteInfoByTopic, func(w *remoting.Writer) { w.String("topic", "T") }, nil)
+		info, err := remoting.ParseRouteInfo(f.Body)
+		return f.Code == 0 && err == nil && len(info.Brokers) == 1 && len(info.Brokers[0].Addrs) == 2
+	})
+}

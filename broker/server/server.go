@@ -31,11 +31,10 @@ type Config struct {
 	Notes    []string
 	Seed     uint64 // of the choice of queues; 0 draws one
 
-	FS     vfs.FS                                                   // replaces StoreDir
-	Log    *slog.Logger                                             // nil: slog.Default()
-	Bind   func(addr string) (net.Listener, error)                  // nil: TCP
-	Dial   func(ctx context.Context, addr string) (net.Conn, error) // nil: TCP
-	Before func(ev *broker.Event)                                   // test seam: called before each Step, outside the lock
+	FS   vfs.FS                                                   // replaces StoreDir
+	Log  *slog.Logger                                             // nil: slog.Default()
+	Bind func(addr string) (net.Listener, error)                  // nil: TCP
+	Dial func(ctx context.Context, addr string) (net.Conn, error) // nil: TCP
 }
 
 // DefaultConfig returns RocketMQ's defaults under the semantics of a profile.
@@ -183,9 +182,13 @@ func (s *Server) open() error {
 }
 
 func addrPort(l net.Listener) netip.AddrPort {
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	a, err := netip.ParseAddrPort(l.Addr().String())
-	if err != nil {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1) // a listener that is no socket
+	switch {
+	case err != nil:
+		return netip.AddrPortFrom(loopback, 1) // a listener that is no socket
+	case a.Addr().IsUnspecified():
+		return netip.AddrPortFrom(loopback, a.Port()) // every address; clients need one
 	}
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }

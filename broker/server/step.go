@@ -61,9 +61,6 @@ func (st *stepper) stepReceived(ev *broker.Event) (used int, sync *store.SyncJob
 // while the lock is held.
 func (st *stepper) decide(ev *broker.Event) {
 	s := st.s
-	if s.cfg.Before != nil {
-		s.cfg.Before(ev)
-	}
 	st.reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
