@@ -27,6 +27,17 @@ func TestContents(t *testing.T) {
 			final a-0 a/T/0 0:1 end=1`},
 		{clause: "corrupt as delivered", header: async, text: twoSent + `
 			50-60 poll a/T/0 from=0 0:1 1:x` + kept, verdict: violated, anomalies: "corrupt=1"},
+		{clause: "corrupt, whatever value it says", header: async, text: twoSent + `
+			50-60 poll a/T/0 from=0 0:1 1:2x` + kept, verdict: violated, anomalies: "corrupt=1"},
+		{clause: "acknowledged in another queue", header: async, text: `
+			10-20 send 1 a/T/0@0
+			30-40 send 2 a/T/1@0
+			final a-0 a/T/0 0:1 1:2 end=2
+			final a-0 a/T/1 0:2 end=1`, verdict: violated, linearizable: "invalid", anomalies: "inconsistent-offsets=1"},
+		{clause: "sent to another queue with unknown outcome", header: async, text: `
+			10-20 send 1 a/T/0@0
+			30- info 2 a/T/1
+			final a-0 a/T/0 0:1 1:2 end=2`, verdict: violated, linearizable: "invalid", anomalies: "phantom=1"},
 		{clause: "two values read at one offset of one epoch", header: async, text: twoSent + `
 			15- info 3
 			50-60 poll a/T/0 from=0 0:1 1:3` + kept, verdict: violated, linearizable: "invalid", anomalies: "dirty-read=1 inconsistent-offsets=1"},
@@ -83,6 +94,31 @@ func TestContents(t *testing.T) {
 			30-40 send 4 a/T/1@1
 			final a-0 a/T/0 1:2 end=2
 			final a-0 a/T/1 1:4 end=2`},
+		{clause: "each end claims what is below it, by its own time", header: async, text: `
+			10-20 send 1 a/T/0@0
+			55- info 3
+			65- info 4
+			50-60 poll a/T/0 from=3 end=2
+			80-90 poll a/T/0 from=3 end=3
+			final a-0 a/T/0 0:1 end=3`},
+		{clause: "holes take the unknown sends by deadline, not by queue", header: async, text: `
+			15- info 3
+			45- info 5
+			30-60 send 2 a/T/0@1
+			30-40 send 4 a/T/1@1
+			final a-0 a/T/0 1:2 end=2
+			final a-0 a/T/1 1:4 end=2`},
+		{clause: "a retry of what was seen may fill a hole itself", header: async, text: `
+			10- info 1
+			30- info 1 retry=1
+			40-45 send 2 a/T/0@2
+			final a-0 a/T/0 1:1 2:2 end=3`},
+		{clause: "a hole of an earlier epoch is filled once, one that was cut off is another", header: linearReads, text: `
+			15- info 3
+			30-40 send 2 a/T/0@1` + powerCut + `
+			400-410 poll a/T/0 from=0 end=0
+			420-430 send 4 a/T/0@1
+			final a-0 a/T/0 1:4 end=2`, verdict: violated, linearizable: "invalid", anomalies: "hole=1 lost-suffix=1 lost-write=1 offset-reuse=1", lost: "SEND_OK=1"},
 		{clause: "gaps by design", header: async + `,"sparse":true`, text: `
 			10-20 send 1 a/T/0@0
 			30-40 send 2 a/T/0@2
@@ -143,6 +179,11 @@ func TestOrderInTime(t *testing.T) {
 		{clause: "an end that is too small, where reads are linearizable", header: linearReads, text: twoSent + `
 			50-60 poll a/T/0 from=0 0:1 end=1
 			final a-0 a/T/0 0:1 1:2 end=2`, verdict: violated, linearizable: "invalid", anomalies: "stale-read=1"},
+		{clause: "beyond an answer that did not say the end", header: linearReads, text: twoSent + `
+			35- info 3
+			50-60 poll a/T/0 from=2 2:3
+			70-80 poll a/T/0 from=2 end=2
+			final a-0 a/T/0 0:1 1:2 2:3 end=3`, verdict: violated, linearizable: "invalid", anomalies: "stale-read=1"},
 		{clause: "the holdfast profile promises that", header: holdfast2, text: twoSent + `
 			50-60 poll a/T/0 from=0 0:1 end=1
 			final a-0 a/T/0 0:1 1:2 end=2`, verdict: violated, linearizable: "invalid", anomalies: "stale-read=1"},
@@ -158,6 +199,12 @@ func TestOrderInTime(t *testing.T) {
 			100,101,200,300 power a-0 processes=1
 			400-410 send 1 a/T/0@1
 			final a-0 a/T/0 0:2 1:1 end=2`},
+		{clause: "a role line that changes nothing ends no epoch", header: async, text: `
+			10-20 send 1 a/T/0@0
+			100 role a a-0 master
+			200 role a a-1 slave
+			400-410 send 2 a/T/0@0
+			final a-0 a/T/0 0:2 end=1`, verdict: violated, linearizable: "invalid", anomalies: "inconsistent-offsets=1 lost-suffix=1 lost-write=1", lost: "SEND_OK=1"},
 		{clause: "a restart of another node ends no epoch", header: async, text: `
 			10-20 send 1 a/T/0@0
 			100,101,200,300 power a-1 processes=1
@@ -176,6 +223,25 @@ func TestConsumers(t *testing.T) {
 			45-46 send 3 a/T/0@2
 			50-60 poll a/T/0 from=0 0:1 2:3
 			final a-0 a/T/0 0:1 1:2 2:3 end=3`, verdict: violated, anomalies: "poll-skip=1"},
+		{clause: "an answer that is out of order", header: async, text: twoSent + `
+			50-60 poll a/T/0 from=0 1:2 0:1` + kept, verdict: violated, anomalies: "nonmonotonic-poll=1"},
+		{clause: "one that nobody acknowledged, but a poll of this epoch returned", header: async, text: twoSent + powerCut + `
+			210- info 3
+			290-400 poll a/T/0 from=2 2:3
+			410-420 poll a/T/0 from=2 2:3
+			430-440 send 4 a/T/0@3
+			450-460 poll a/T/0 from=2 3:4
+			final a-0 a/T/0 0:1 1:2 2:3 3:4 end=4`, verdict: violated, anomalies: "poll-skip=1"},
+		{clause: "an offset that nobody knows, after a loss", header: async, text: `
+			10-20 send 1 a/T/0@0
+			15- info 3
+			30-40 send 2 a/T/0@2` + powerCut + `
+			400-410 poll a/T/0 from=0 0:1 2:2
+			final a-0 a/T/0 0:1 2:2 end=3`},
+		{clause: "an offset of a lost message, after the loss", header: async, text: twoSent + `
+			45-46 send 3 a/T/0@2` + powerCut + `
+			400-410 poll a/T/0 from=0 0:1 2:3
+			final a-0 a/T/0 0:1 2:3 end=3`, verdict: within, anomalies: "lost-middle=1 lost-write=1 poll-skip=1", lost: "SEND_OK=1"},
 		{clause: "at its beginning", header: async, text: twoSent + `
 			50-60 poll a/T/0 from=0 1:2` + kept, verdict: violated, anomalies: "poll-skip=1"},
 		{clause: "not with a filter", header: async, text: twoSent + `
@@ -241,6 +307,26 @@ func TestReuseAndDivergence(t *testing.T) {
 		{clause: "given again to a send of unknown outcome", header: async, text: twoSent + powerCut + `
 			400- info 3
 			final a-0 a/T/0 0:1 1:3 end=2`, verdict: within, anomalies: "lost-suffix=1 lost-write=1 offset-reuse=1", lost: "SEND_OK=1"},
+		{clause: "what was never acknowledged is not reused", header: async, text: `
+			10-20 send 1 a/T/0@0
+			30- info 2
+			50-60 poll a/T/0 from=1 1:2` + powerCut + `
+			400-410 send 3 a/T/0@1
+			final a-0 a/T/0 0:1 1:3 end=2`, verdict: within, anomalies: "dirty-read=1"},
+		{clause: "what a slave holds is not given anew", header: async, text: twoSent + powerCut + `
+			210- info 3
+			400-410 poll a/T/0 from=1 1:3 node=a-1
+			final a-0 a/T/0 0:1 1:2 end=2`, verdict: within, anomalies: "dirty-read=1"},
+		{clause: "a status that is not listed needs a fault of its acker", header: async, text: `
+			10-20 send 1 a/T/0@0 PUBACK
+			100,101,200,300 kill a-1 processes=1
+			400 role a a-1 master
+			final a-1 a/T/0 end=0`, verdict: violated, anomalies: "lost-suffix=1 lost-write=1", lost: "PUBACK=1"},
+		{clause: "two masters, and the other one lost its power: reported", header: async, text: `
+			10-20 send 1 a/T/0@0 node=a-0
+			30-40 send 2 a/T/0@0 node=a-1
+			100,101,200,300 power a-1 processes=1
+			final a-0 a/T/0 0:1 end=1`, verdict: within, linearizable: "invalid", anomalies: "divergence=1 lost-suffix=1 lost-write=1", lost: "SEND_OK=1"},
 		{clause: "two replicas differ where nothing is promised", header: async, text: twoSent + powerCut + `
 			400-410 send 3 a/T/0@1
 			final a-0 a/T/0 0:1 1:3 end=2

@@ -18,7 +18,7 @@ import (
 //	10-20 send 1 a/T/0@0 [STATUS] [key=value ...]   an ok send; STATUS is SEND_OK by default
 //	10-20 info 2 [a/T/0]                             of unknown outcome; "10-" has no completion
 //	10-20 fail 3
-//	30-40 poll a/T/0 from=0 0:1 1:2 2:x end=3 group=g
+//	30-40 poll a/T/0 from=0 0:1 1:2 2:3x end=3 group=g   x: corrupt
 //	50-60 read a-0 a/T/0 from=0 0:1 end=1
 //	final a-0 a/T/0 0:1 end=1                        two complete reads after everything
 //	70,71,80,90 power a-0 processes=1                start, down, restart, heal; "-" leaves a phase out
@@ -32,7 +32,7 @@ func script(header, text string) string {
 		text string
 	}
 	var lines []line
-	final := int64(1_000_000)
+	final := int64(1_000_000_000)
 	op := 0
 	add := func(t int64, fields map[string]any) {
 		fields["t"], fields["op"] = t, op
@@ -156,13 +156,14 @@ func field(w, kind string, set func(string, any), completion map[string]any) {
 		if err != nil {
 			panic(err)
 		}
-		msg := []any{offset, 0, "corrupt"}
-		if v != "x" {
-			n, err := strconv.ParseUint(v, 10, 64)
-			if err != nil {
-				panic(err)
-			}
-			msg = []any{offset, n}
+		text, corrupt := strings.CutSuffix(v, "x")
+		n, err := strconv.ParseUint("0"+text, 10, 64)
+		if err != nil {
+			panic(err)
+		}
+		msg := []any{offset, n}
+		if corrupt {
+			msg = append(msg, "corrupt")
 		}
 		completion["msgs"] = append(completion["msgs"].([][]any), msg)
 		return

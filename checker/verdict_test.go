@@ -270,9 +270,9 @@ func TestInconclusive(t *testing.T) {
 		{clause: "reads of another node", header: async, text: twoSent + `
 			final a-1 a/T/0 0:1 1:2 end=2`, verdict: checker.Inconclusive, reason: "no complete read"},
 		{clause: "reads before the last line of a send", header: async, text: twoSent + `
-			5-2000000 info 9` + kept, verdict: checker.Inconclusive, reason: "no complete read"},
+			5-2000000000 info 9` + kept, verdict: checker.Inconclusive, reason: "no complete read"},
 		{clause: "reads before the heal", header: async, text: twoSent + `
-			100,101,200,2000000 power a-0 processes=1` + kept, verdict: checker.Inconclusive, reason: "no complete read"},
+			100,101,200,2000000000 power a-0 processes=1` + kept, verdict: checker.Inconclusive, reason: "no complete read"},
 		{clause: "reads that begin too late", header: async, text: twoSent + `
 			50-60 read a-0 a/T/0 from=1 1:2 end=2
 			70-80 read a-0 a/T/0 from=1 1:2 end=2`, verdict: checker.Inconclusive, anomalies: "unseen=1", reason: "no complete read"},

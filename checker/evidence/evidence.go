@@ -65,6 +65,9 @@ type Queue struct {
 	// Extra are the messages that masters returned at offsets at which they were not acknowledged, by offset; of equal
 	// ones the first.
 	Extra []Sighting
+	// Foreign are the first sends of messages that a node other than the master delivered at offsets at which they were
+	// not acknowledged.
+	Foreign []uint32
 	// Strange are messages that no master may return: never sent, failed, corrupt, or before they were sent.
 	Strange []Strange
 	// Contested are offsets at which more than one value stood, ascending.

@@ -93,6 +93,9 @@ func (ev *Evidence) sight(q *Queue) {
 					continue
 				}
 			}
+			if !master && m&Delivered != 0 && ev.marks[send]&Delivered == 0 {
+				q.Foreign = append(q.Foreign, send)
+			}
 			ev.marks[send] |= m
 			if master && !q.acked(o, v) {
 				q.extra(Sighting{Offset: o, Value: v, Send: send, Fetch: i, Span: q.Group.SpanOf(f.Invoke, f.Return)})

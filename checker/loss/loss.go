@@ -279,6 +279,9 @@ func (c *checker) dirty(q *evidence.Queue) {
 	for i := range q.Extra {
 		any = any || gone(q.Extra[i].Send)
 	}
+	for _, send := range q.Foreign {
+		any = any || gone(send)
+	}
 	if !any {
 		return
 	}
@@ -425,7 +428,11 @@ func (j *Judge) Message(q *evidence.Queue, send uint32, f string, until int64) (
 // Delivery says whether a poll's answer allows what it returned to be gone from the final master. It is evidence of a
 // copy on the node that answered, at the level at which consumers may read.
 func (j *Judge) Delivery(q *evidence.Queue, f *history.FetchOp) (bool, string) {
-	return j.Evidence(q, j.ev.NodeOf(q, f), f.Return, q.Group.Final(), history.Never)
+	node, final := j.ev.NodeOf(q, f), q.Group.Final()
+	if !j.ev.Master(q, f) && node != final {
+		return true, fmt.Sprintf("%s, a replica, delivered it, and %s promised nothing", node, final)
+	}
+	return j.Evidence(q, node, f.Return, final, history.Never)
 }
 
 // Evidence says whether what node delivered by at may be absent from node f at until.
