@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"holdfast/checker/history"
 	"holdfast/loadgen/driver"
 	"holdfast/loadgen/driver/rocketmq"
@@ -38,9 +40,26 @@ func (w Loopback) Possible(f nemesis.Fault) error {
 	return fmt.Errorf("%s needs the sandbox, and the world is loopback", f.Kind)
 }
 
-// Open starts a cluster with its stores in directories below spec.Dir.
+// Open starts a cluster with its stores in directories below spec.Dir, on a file system that has nothing left to do: the
+// removal of an earlier cluster's stores is committed, and what it discards is discarded, before the first fsync of this one.
 func (w Loopback) Open(ctx context.Context, spec scenarios.Spec) (scenarios.Cluster, error) {
+	if err := settle(spec.Dir); err != nil {
+		return nil, err
+	}
 	return open(ctx, w.System, spec, &cell{dir: spec.Dir}, nil)
+}
+
+// settle returns when the file system of dir has written everything.
+func settle(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("sync the file system of %s: %w", dir, err)
+	}
+	return nil
 }
 
 // cell is a running cluster with what a world adds to a group.
