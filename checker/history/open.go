@@ -41,14 +41,20 @@ func Open(path string) (*History, error) {
 		}
 		return f.build(path)
 	}
-	return ReadLines(path, file)
+	return readAll(path, file, size)
 }
 
 // ReadLines reads the JSON Lines form from r; name is what errors call it.
-func ReadLines(name string, r io.Reader) (*History, error) {
+func ReadLines(name string, r io.Reader) (*History, error) { return readAll(name, r, 0) }
+
+// readAll reads JSON Lines of about size bytes; 0: not known. Room for the operations costs no memory before it is used.
+func readAll(name string, r io.Reader, size int64) (*History, error) {
 	names := newInterner()
 	var b *builder
-	err := readLines(name, r, names, false, func(h Header) { b = newBuilder(h, names) }, func(e *Event) string { return b.event(e) })
+	err := readLines(name, r, names, false, func(h Header) {
+		b = newBuilder(h, names)
+		b.reserve(size / lineBytes)
+	}, func(e *Event) string { return b.event(e) })
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +229,20 @@ func (b *batch) fill(s *shardReader) bool {
 	return true
 }
 
-// expect makes room for the operations of a file: a send takes about 96 bytes in it.
+// A send takes about so many bytes of a file: two records, two lines.
+const (
+	recordBytes = 96
+	lineBytes   = 170
+)
+
+// reserve makes room for n sends, if they are many.
+func (b *builder) reserve(n int64) {
+	if n > 1<<16 {
+		b.h.Sends = make([]SendOp, 0, n)
+	}
+}
+
+// expect makes room for the operations of a file.
 func (b *builder) expect(f *binaryFile) {
 	bytes := int64(0)
 	for i := range f.shards {
@@ -231,9 +250,7 @@ func (b *builder) expect(f *binaryFile) {
 			bytes += seg.size
 		}
 	}
-	if n := int(bytes / 96); n > 1<<16 {
-		b.h.Sends = make([]SendOp, 0, n)
-	}
+	b.reserve(bytes / recordBytes)
 }
 
 // Walk gives every event of the history at path to yield, in order of time, with the names of its symbols. The event is
