@@ -191,6 +191,9 @@ func (r *rig) trace(out *Output) string {
 	for _, s := range out.Saves {
 		line("save %s", s.Name)
 	}
+	if out.Stopped {
+		line("stopped")
+	}
 	for _, n := range out.Notes {
 		line("note: %s", n.Text)
 	}

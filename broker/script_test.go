@@ -161,6 +161,8 @@ func (r *rig) command(words []string) string {
 		return r.step(&Event{Kind: KindStop})
 	case "slave": // slave ID connect|report N|close|drained
 		return r.slaveCommand(replica.ConnID(number(1)), arg(2), number(3))
+	case "fails": // fails CALL
+		return r.step(&Event{Kind: KindAnswered, Call: int32(number(1)), Err: errDisk})
 	case "answer": // answer CALL [key=value]...
 		f, _, _ := remoting.Decode(remoting.AppendReply(nil, remoting.JSON, 0, 0, "", nil))
 		var pairs []string

@@ -63,10 +63,12 @@ func TestReleaseAgainstBruteForce(t *testing.T) {
 	const end = 10
 	marks := []Marks{ // of a log that appended the record at once
 		{Appended: end},
+		{Appended: end, Written: end - 1},
 		{Appended: end, Written: end},
+		{Appended: end, Written: end, Synced: end - 1},
 		{Appended: end, Written: end, Synced: end},
 	}
-	replicas := [][]Replica{nil, {{1, -1}}, {{1, 5}}, {{1, 10}}, {{1, 10}, {2, 3}}, {{1, 10}, {2, 12}}}
+	replicas := [][]Replica{nil, {{1, -1}}, {{1, end - 1}}, {{1, 10}}, {{1, 10}, {2, 3}}, {{1, 10}, {2, 12}}}
 	ages := []time.Duration{0, 2, 3, 5}
 	var states []Marks
 	for _, m := range marks {

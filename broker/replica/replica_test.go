@@ -111,6 +111,22 @@ func TestReportsAreCumulativeAndMayComeInPieces(t *testing.T) {
 	}
 }
 
+func TestTheLargestReportEverStays(t *testing.T) {
+	log := Log{Written: 500, Appended: 500, FileBytes: fileBytes}
+	p := primary(t, Config{})
+	for conn, at := range []Offset{50, 20} {
+		id := ConnID(conn + 1)
+		step(p, 0, Event{Kind: KindConnected, Conn: id}, log)
+		step(p, 0, Event{Kind: KindReceived, Conn: id, Data: report(at)}, log)
+	}
+	step(p, 0, Event{Kind: KindClosed, Conn: 1}, log)
+	m := durability.Marks{}
+	p.Marks(&m)
+	if m.Pushed != 50 || m.Connections != 1 || m.ReplicasAt(1) != 20 {
+		t.Errorf("pushed %d, connections %d, reached by one %d; want 50, 1, 20", m.Pushed, m.Connections, m.ReplicasAt(1))
+	}
+}
+
 func TestMasterGivesUpSilentSlavesAndKeepsIdleOnesAlive(t *testing.T) {
 	log := Log{Written: 10, Appended: 10, FileBytes: fileBytes}
 	p := primary(t, Config{})

@@ -43,8 +43,8 @@ func bubble(t *testing.T, change func(*Config), syncTime time.Duration) (*Server
 func TestSlowFsyncDoesNotStallAsyncFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, connect := bubble(t, func(c *Config) {
-			c.Node.Choice.FlushInterval, c.Node.Choice.FlushPages = time.Millisecond, 0
-			c.Node.Choice.FlushThorough = time.Millisecond
+			c.Node.Choice.FlushInterval, c.Node.Choice.FlushPages = 1, 0 // due at every look
+			c.Node.Choice.FlushThorough = 1
 		}, 50*time.Millisecond)
 		c := connect()
 		worst := time.Duration(0)
@@ -123,6 +123,34 @@ func TestALongPollEndsAtItsTime(t *testing.T) {
 			want(t, "code", code, remoting.ResponsePullNotFound)
 			if d := time.Since(begun).Round(10 * time.Millisecond); d != patience {
 				t.Errorf("answered after %v, want %v", d, patience)
+			}
+		}
+		c.nc.Close()
+		s.Close()
+	})
+}
+
+// TestASlowSyncDoesNotKeepAConnectionFromBeingRead asks for something else on the connection whose reader runs a sync of 7 s.
+func TestASlowSyncDoesNotKeepAConnectionFromBeingRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, connect := bubble(t, func(c *Config) { c.Node.Choice.FlushType = durability.SyncFlush }, 7*time.Second)
+		c := connect()
+		for i := range 2 { // the second one meets a sync that is running
+			c.write(sendFrame(nil, int32(1000+i), "T", 0, nil, []byte("x")))
+			time.Sleep(time.Second)
+		}
+		begun := time.Now()
+		f := c.call(remoting.RequestGetMinOffset, func(w *remoting.Writer) { w.String("topic", "T"); w.Int("queueId", 0) }, nil)
+		want(t, "code", f.Code, 0)
+		if d := time.Since(begun); d > 10*time.Millisecond {
+			t.Errorf("answered after %v", d)
+		}
+		for i, after := range []time.Duration{3 * time.Second, 4 * time.Second} { // 5 s after each send
+			f := c.read()
+			want(t, "which", f.Opaque, int32(1000+i))
+			want(t, "code", f.Code, remoting.ResponseFlushDiskTimeout)
+			if d := time.Since(begun).Round(10 * time.Millisecond); d != after {
+				t.Errorf("send %d answered after %v, want %v", i, d, after)
 			}
 		}
 		c.nc.Close()
