@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"holdfast/checker/anomaly"
 	"holdfast/checker/evidence"
@@ -87,11 +88,21 @@ type Figures struct {
 // Check judges h by every checker.
 func Check(h *history.History) Result {
 	ev := evidence.Build(h)
-	lost := loss.Check(ev)
-	contents := order.Check(ev)
-	times := linear.Check(ev)
+	var (
+		lost              *loss.Result
+		contents          *order.Result
+		times             *linear.Result
+		copies, consumers *anomaly.Report
+		wg                sync.WaitGroup
+	)
+	wg.Go(func() { lost = loss.Check(ev) })
+	wg.Go(func() { contents = order.Check(ev) })
+	wg.Go(func() { times = linear.Check(ev) })
+	wg.Go(func() { copies = replicas.Check(ev) })
+	wg.Go(func() { consumers = offsets.Check(ev) })
+	wg.Wait()
 	var all anomaly.Report
-	for _, r := range []*anomaly.Report{&contents.Report, &times.Report, &lost.Report, replicas.Check(ev), offsets.Check(ev)} {
+	for _, r := range []*anomaly.Report{&contents.Report, &times.Report, &lost.Report, copies, consumers} {
 		all.Merge(r)
 	}
 	r := Result{

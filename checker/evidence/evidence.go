@@ -8,6 +8,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,20 +162,6 @@ func (ev *Evidence) eachQueue(f func(*Queue)) {
 func (ev *Evidence) gather() {
 	h := ev.H
 	bySym := map[history.Sym]*Queue{}
-	counts := map[history.Sym]int{}
-	last, run := history.Sym(0), 0 // most neighbours share few queues; count runs
-	for i := range h.Sends {
-		s := &h.Sends[i]
-		if s.Type != history.OK {
-			continue
-		}
-		if s.Queue != last {
-			counts[last] += run
-			last, run = s.Queue, 0
-		}
-		run++
-	}
-	counts[last] += run
 	queue := func(sym history.Sym) *Queue {
 		q := bySym[sym]
 		if q == nil {
@@ -185,7 +172,8 @@ func (ev *Evidence) gather() {
 				q.Group = &Group{Name: group}
 				ev.Groups[group] = q.Group
 			}
-			q.Acks = make([]uint32, 0, counts[sym])
+			q.Acks = make([]uint32, 0, h.Acks(sym))
+			q.Rows = make([]Row, 0, h.Acks(sym))
 			bySym[sym] = q
 		}
 		return q
@@ -199,6 +187,7 @@ func (ev *Evidence) gather() {
 				lastQueue = queue(s.Queue)
 			}
 			lastQueue.Acks = append(lastQueue.Acks, uint32(i))
+			lastQueue.Rows = append(lastQueue.Rows, Row{s.Offset, s.Invoke, s.Return, s.Value})
 		case s.Type == history.Info && s.Queue != 0:
 			q := queue(s.Queue)
 			q.Chosen = append(q.Chosen, uint32(i))
@@ -219,53 +208,61 @@ func (q *Queue) index() {
 		return
 	}
 	lo, hi := int64(history.Never), int64(0)
-	for _, i := range q.Acks {
-		lo, hi = min(lo, q.sends[i].Offset), max(hi, q.sends[i].Offset)
+	for i := range q.Rows {
+		lo, hi = min(lo, q.Rows[i].Offset), max(hi, q.Rows[i].Offset)
 	}
 	q.lo = lo
-	byReturn := func(a, b uint32) int {
-		x, y := &q.sends[a], &q.sends[b]
-		return cmp.Or(cmp.Compare(x.Offset, y.Offset), cmp.Compare(x.Return, y.Return), cmp.Compare(a, b))
+	if hi-lo < 4*int64(len(q.Acks)) {
+		q.count(lo, hi)
+		return
 	}
-	if hi-lo >= 4*int64(len(q.Acks)) {
-		slices.SortFunc(q.Acks, byReturn)
-	} else {
-		q.count(lo, hi, byReturn)
-	}
-	q.Rows = make([]Row, len(q.Acks))
-	for k, i := range q.Acks {
-		s := &q.sends[i]
-		q.Rows[k] = Row{s.Offset, s.Invoke, s.Return, s.Value}
-	}
+	both := &byOffset{q.Rows, q.Acks}
+	sort.Sort(both)
+}
+
+// byOffset sorts rows and their sends by offset, then by Return.
+type byOffset struct {
+	rows []Row
+	acks []uint32
+}
+
+func (b *byOffset) Len() int { return len(b.rows) }
+
+func (b *byOffset) Less(i, k int) bool {
+	x, y := &b.rows[i], &b.rows[k]
+	return cmp.Or(cmp.Compare(x.Offset, y.Offset), cmp.Compare(x.Return, y.Return), cmp.Compare(b.acks[i], b.acks[k])) < 0
+}
+
+func (b *byOffset) Swap(i, k int) {
+	b.rows[i], b.rows[k] = b.rows[k], b.rows[i]
+	b.acks[i], b.acks[k] = b.acks[k], b.acks[i]
 }
 
 // count sorts by counting; offsets are in [lo, hi].
-func (q *Queue) count(lo, hi int64, byReturn func(a, b uint32) int) {
+func (q *Queue) count(lo, hi int64) {
 	start := make([]uint32, hi-lo+2)
-	for _, i := range q.Acks {
-		start[q.sends[i].Offset-lo+1]++
+	for i := range q.Rows {
+		start[q.Rows[i].Offset-lo+1]++
 	}
 	most := uint32(0)
 	for i := 1; i < len(start); i++ {
 		most = max(most, start[i])
 		start[i] += start[i-1]
 	}
-	sorted := make([]uint32, len(q.Acks))
-	for _, i := range q.Acks {
-		at := &start[q.sends[i].Offset-lo]
-		sorted[*at] = i
+	acks, rows := make([]uint32, len(q.Acks)), make([]Row, len(q.Rows))
+	for i := range q.Rows {
+		at := &start[q.Rows[i].Offset-lo]
+		acks[*at], rows[*at] = q.Acks[i], q.Rows[i]
 		*at++
 	}
 	copy(start[1:], start[:len(start)-1]) // each had moved on to its end
 	start[0] = 0
-	if most > 1 {
-		for o := range len(start) - 1 {
-			if same := sorted[start[o]:start[o+1]]; len(same) > 1 {
-				slices.SortFunc(same, byReturn)
-			}
+	q.Acks, q.Rows, q.start, q.Unique = acks, rows, start, most <= 1
+	for o := 0; o < len(start)-1 && !q.Unique; o++ {
+		if from, to := start[o], start[o+1]; to-from > 1 {
+			sort.Sort(&byOffset{rows[from:to], acks[from:to]})
 		}
 	}
-	q.Acks, q.start, q.Unique = sorted, start, most <= 1
 }
 
 // Rank returns how many acknowledgements have an offset below o.

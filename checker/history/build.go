@@ -139,6 +139,10 @@ func (b *builder) completeSend(e *Event, s *SendOp) string {
 	}
 	if e.Type == OK {
 		s.Offset = e.Offset
+		for int(s.Queue) >= len(b.h.acks) {
+			b.h.acks = append(b.h.acks, make([]int, int(s.Queue)+1-len(b.h.acks))...)
+		}
+		b.h.acks[s.Queue]++
 	}
 	return ""
 }

@@ -90,7 +90,16 @@ type History struct {
 	LastSend, End int64
 
 	names []string // by Sym
+	acks  []int    // by Sym of a queue
 	arena msgArena
+}
+
+// Acks returns the number of acknowledged sends of a queue.
+func (h *History) Acks(queue Sym) int {
+	if int(queue) < len(h.acks) {
+		return h.acks[queue]
+	}
+	return 0
 }
 
 // Msgs returns what f delivered.
