@@ -1,10 +1,11 @@
 package loadgen
 
 // freeSlots holds the slots without an operation: a stack for each connection, so that connections take turns and yet
-// the slots in use are few and warm, however many there are.
+// the slots in use are few and warm, however many there are. The turn is a batch: what is due at one instant goes out with
+// one write on one connection, as long as it has slots.
 type freeSlots struct {
 	stacks [][]uint32
-	next   int // stack whose turn it is
+	next   int // connection whose turn it is
 	n      int // slots in all stacks
 }
 
@@ -26,18 +27,22 @@ func (f *freeSlots) push(slot uint32) {
 	f.n++
 }
 
-// pop returns a slot of the next connection that has one; n must not be 0.
+// pop returns a slot of the connection whose turn it is, or of the next that has one; n must not be 0.
 func (f *freeSlots) pop() uint32 {
-	for {
-		stack := &f.stacks[f.next]
-		if f.next++; f.next == len(f.stacks) {
-			f.next = 0
-		}
-		if top := len(*stack) - 1; top >= 0 {
-			slot := (*stack)[top]
-			*stack = (*stack)[:top]
-			f.n--
-			return slot
-		}
+	for len(f.stacks[f.next]) == 0 {
+		f.turn()
+	}
+	stack := &f.stacks[f.next]
+	top := len(*stack) - 1
+	slot := (*stack)[top]
+	*stack = (*stack)[:top]
+	f.n--
+	return slot
+}
+
+// turn goes on to the next connection.
+func (f *freeSlots) turn() {
+	if f.next++; f.next == len(f.stacks) {
+		f.next = 0
 	}
 }

@@ -69,3 +69,11 @@ func TestPoissonBursts(t *testing.T) {
 		t.Errorf("got %d of 1000 intervals above the mean, want about 368", share)
 	}
 }
+
+func TestSpinStaysWithinItsBudget(t *testing.T) {
+	for rate, want := range map[int]time.Duration{0: 0, 1: spinMax, 5000: spinMax, 5001: 0, 1_000_000: 0} {
+		if got := spinFor(rate); got != want {
+			t.Errorf("%d a second: got %v, want %v", rate, got, want)
+		}
+	}
+}

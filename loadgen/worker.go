@@ -84,7 +84,11 @@ func (w *Worker) Run(env driver.Env, p driver.Producer, rec *history.Recorder) e
 	for {
 		w.obey()
 		w.wakeRested(now)
+		batch := w.index
 		until := w.sendDue(now)
+		if w.index != batch {
+			w.free.turn()
+		}
 		if w.finished() {
 			return nil
 		}

@@ -25,6 +25,7 @@ func (s *System) Producer(ctx context.Context, cfg driver.ProducerConfig) (drive
 	if err != nil {
 		return nil, nil, err
 	}
+	session.spin = cfg.Spin
 	return producer{session}, session, nil
 }
 

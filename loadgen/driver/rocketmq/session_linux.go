@@ -27,6 +27,7 @@ type session struct {
 	owners  []int         // connection of each of polls
 	now     time.Duration // the clock, as of the last look
 	unsent  int           // bytes queued since the last flush, about
+	spin    time.Duration // how long before its time Wait stops sleeping and looks again and again
 }
 
 // socket is the system's side of one connection.
@@ -55,7 +56,7 @@ func (s *session) Wait(until time.Duration, buf []driver.Completion) int {
 			return n
 		}
 		s.now = s.clock()
-		s.park(min(until, s.c.WakeAt()) - s.now)
+		s.park(min(until, s.c.WakeAt()) - s.now - s.spin)
 		s.now = s.clock()
 		s.serve()
 		if s.now >= s.c.WakeAt() {

@@ -14,6 +14,7 @@ type session struct {
 	c     *client.Client
 	clock func() time.Duration
 	now   time.Duration
+	spin  time.Duration
 }
 
 func newSession(c *client.Client, clock func() time.Duration) *session {
