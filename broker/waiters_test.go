@@ -57,6 +57,7 @@ func TestWaitersAgainstEachOnItsOwn(t *testing.T) {
 			got := release(&ws, &ack, &m, now)
 			compare(t, now, got, &alone, &ack, &m, answers)
 			wake = ws.deadline(&ack, now)
+			awake(t, now, wake, alone, &ack, &m)
 		}
 		if got := ws.len(); got != len(alone) {
 			t.Fatalf("%d wait in rings, %d alone", got, len(alone))
@@ -65,6 +66,20 @@ func TestWaitersAgainstEachOnItsOwn(t *testing.T) {
 	for s := durability.StatusOK; s <= durability.StatusSlaveNotAvailable; s++ {
 		if answers[s] == 0 {
 			t.Errorf("no put was answered %v: %v", s, answers)
+		}
+	}
+}
+
+// awake fails if the rings sleep through an instant at which time alone ends a wait of some put.
+func awake(t *rapid.T, now, wake time.Duration, alone []*put, ack *durability.Ack, m *durability.Marks) {
+	for _, p := range alone {
+		at, ok := ack.Deadline(&p.Waiter, now)
+		if !ok || wake != 0 && wake <= at {
+			continue
+		}
+		w := p.Waiter
+		if _, answered := ack.Release(m, &w, at); answered || w.Replicas != p.Replicas {
+			t.Fatalf("at %d: wakes at %d, put %d has to be looked at at %d", now, wake, p.reply.Opaque, at)
 		}
 	}
 }
