@@ -18,7 +18,6 @@ const (
 type chunk struct {
 	data   []byte
 	events []Event
-	lines  int
 	rule   string // that the line after the events breaks
 	parsed chan struct{}
 	parser lineParser
