@@ -153,6 +153,9 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 		return sum, figures, fmt.Errorf("start the cluster: %w", err)
 	}
 	defer func() { err = errors.Join(err, cluster.Close()) }()
+	if err := replicating(ctx, cluster); err != nil {
+		return sum, figures, err
+	}
 	load, err := loadgen.Start(ctx, loadgen.Config{
 		System: cluster.Driver(), Topic: topic, Queues: queues, Connections: p.Clients, Outstanding: p.outstanding(rate),
 		Rate: rate, Body: loadgen.Around(p.Size), Seed: subSeed(m.Seed, cell.ID+name, 0),
@@ -234,7 +237,7 @@ func (m *Matrix) finishRow(row *speedRow, err error) result.Cell {
 func degradedStatuses(acked map[string]int64) string {
 	var parts []string
 	for _, status := range result.Names(acked) {
-		if status != "SEND_OK" && acked[status] > 0 {
+		if status != fullStatus && acked[status] > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", status, acked[status]))
 		}
 	}
