@@ -227,7 +227,7 @@ func TestConsumers(t *testing.T) {
 			50-60 poll a/T/0 from=0 1:2 0:1` + kept, verdict: violated, anomalies: "nonmonotonic-poll=1"},
 		{clause: "one that nobody acknowledged, but a poll of this epoch returned", header: async, text: twoSent + powerCut + `
 			210- info 3
-			290-400 poll a/T/0 from=2 2:3
+			190-400 poll a/T/0 from=2 2:3
 			410-420 poll a/T/0 from=2 2:3
 			430-440 send 4 a/T/0@3
 			450-460 poll a/T/0 from=2 3:4

@@ -95,7 +95,7 @@ type Complete struct {
 	Node  string
 	End   int64
 	First int64    // lowest offset that the node held
-	Reads []uint32 // fetches with this end
+	Reads []uint32 // fetches with this end, ascending
 }
 
 // Sighting is a message as a master returned it.

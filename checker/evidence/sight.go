@@ -114,8 +114,10 @@ func (ev *Evidence) marksOf(q *Queue, f *history.FetchOp, i uint32) mark {
 	} else if ev.H.Nodes[f.Node] != q.Group.Final() {
 		m |= Replica
 	}
-	if q.Complete != nil && slices.Contains(q.Complete.Reads, i) {
-		m |= Survived
+	if q.Complete != nil {
+		if _, found := slices.BinarySearch(q.Complete.Reads, i); found {
+			m |= Survived
+		}
 	}
 	return m
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 
 	"holdfast/checker/anomaly"
 	"holdfast/checker/evidence"
@@ -27,7 +28,10 @@ type checker struct {
 	r     anomaly.Report
 	ev    *evidence.Evidence
 	judge *loss.Judge
-	first int64 // of the queue: the lowest offset that any read says is still there
+
+	// Of the queue: the lowest offset that any read says is still there, and when each client was answered, ascending.
+	first    int64
+	answered map[int32][]int64
 }
 
 // queue judges the polls of one queue in the order in which they were asked.
@@ -43,8 +47,10 @@ func (c *checker) queue(q *evidence.Queue) {
 		}
 	}
 	groups := map[history.Sym]*deliveries{}
+	c.answered = map[int32][]int64{}
 	for _, i := range polls {
 		f := &h.Fetches[i]
+		c.answered[f.P] = append(c.answered[f.P], f.Return)
 		msgs := h.Msgs(f)
 		if msgs.Len() == 0 {
 			continue
@@ -61,7 +67,7 @@ func (c *checker) queue(q *evidence.Queue) {
 			continue
 		}
 		if backwards(f, msgs) {
-			c.nonmonotonic(q, f, polls)
+			c.nonmonotonic(q, f)
 		} else if !f.Filter {
 			c.skips(q, f, msgs)
 		}
@@ -80,17 +86,15 @@ func backwards(f *history.FetchOp, msgs history.Msgs) bool {
 
 // nonmonotonic judges an answer that goes back. Over an epoch's end it may be what a loss leaves: then the messages that
 // the client had been given before decide.
-func (c *checker) nonmonotonic(q *evidence.Queue, f *history.FetchOp, polls []uint32) {
+func (c *checker) nonmonotonic(q *evidence.Queue, f *history.FetchOp) {
 	h := c.ev.H
 	span := q.Group.SpanOf(f.Invoke, f.Return)
 	class, why := anomaly.Violation, "within one epoch"
-	at, found := int64(-1), false
-	for _, i := range polls {
-		if p := &h.Fetches[i]; p.P == f.P && p.Return <= f.Invoke && p.Op != f.Op {
-			at, found = p.Return, true
-		}
-	}
-	if !found && span.Lo > 0 {
+	at := int64(-1) // when the client was last answered before
+	times := c.answered[f.P]
+	if n := sort.Search(len(times), func(i int) bool { return times[i] > f.Invoke }); n > 0 {
+		at = times[n-1]
+	} else if span.Lo > 0 {
 		at = q.Group.EpochEnd(span.Lo-1) - 1
 	}
 	if at >= 0 && q.Group.EpochAt(at) < span.Hi {
