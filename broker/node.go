@@ -81,13 +81,12 @@ type Node struct {
 
 // stats are counters since the start.
 type stats struct {
-	boot         int64 // Unix ms
-	puts, bytes  uint64
-	gets         uint64
-	syncs        uint64
-	syncTime     time.Duration
-	syncBegun    time.Duration
-	syncsSkipped uint64
+	boot        int64 // Unix ms
+	puts, bytes uint64
+	gets        uint64
+	syncs       uint64
+	syncTime    time.Duration
+	syncBegun   time.Duration
 }
 
 // schedule is what a node does by the clock; 0 is never.

@@ -17,7 +17,6 @@ type client struct {
 	t      testing.TB
 	nc     net.Conn
 	opaque int32
-	in     []byte
 }
 
 func dial(t testing.TB, addr string) *client {
