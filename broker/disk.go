@@ -158,10 +158,11 @@ func (n *Node) stop(out *Output) {
 	n.unregisterBroker(out)
 }
 
-// stopped tells the driver when nothing is outstanding.
+// stopped tells the driver when nothing is outstanding. What is not being written by then cannot be: the front of a record
+// whose rest the master has not sent, or all on a full disk.
 func (n *Node) stopped(out *Output) {
 	idle := !n.writing && !n.syncing && !n.auxing && !n.saves.busy() && n.calls.len() == 0
-	out.Stopped = n.stopping && idle && (n.full || n.marks.Synced == n.marks.Appended)
+	out.Stopped = n.stopping && idle
 }
 
 // loadFile reads a small file, if it is there, into value.

@@ -2,10 +2,12 @@ package broker
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 
 	"holdfast/broker/durability"
 	"holdfast/broker/remoting"
+	"holdfast/broker/replica"
 	"holdfast/broker/vfs"
 )
 
@@ -232,3 +234,32 @@ func TestTopicsComeBackFromTheLog(t *testing.T) {
 	wantReply(t, "pull of a topic that only the log knows", again, remoting.ResponseSuccess)
 }
 
+// TestASlaveStopsWithinARecord stops a slave to which the master has sent the front of a record only.
+func TestASlaveStopsWithinARecord(t *testing.T) {
+	master := newRig(t, rigConfig(durability.SyncMaster, durability.AsyncFlush, durability.RocketMQ5, 1), nil)
+	master.receive(1, master.sendFrame("T", 0, "", "whole"))
+	master.receive(1, master.sendFrame("T", 0, "", "cut"))
+	master.written()
+	master.written()
+	end := master.store.Marks().Written
+	log, ok := master.store.ReadRaw(0, end, int(end)-10)
+	if !ok {
+		t.Fatal("nothing to send")
+	}
+	cfg := rigConfig(durability.Slave, durability.AsyncFlush, durability.RocketMQ5, 1)
+	cfg.HA.MasterAddr = "127.0.0.1:1"
+	s := newRig(t, cfg, nil)
+	s.step(&Event{Kind: KindWoke})
+	s.slave(replica.KindConnected, 1, nil)
+	chunk := binary.BigEndian.AppendUint32(make([]byte, 8), uint32(log.Len))
+	s.slave(replica.KindReceived, 1, append(chunk, log.Mem...))
+	s.written()
+	if m := s.store.Marks(); m.Written == m.Appended || m.Written == 0 {
+		t.Fatalf("the test is vacuous: %+v", m)
+	}
+	s.step(&Event{Kind: KindStop})
+	s.synced(nil)
+	if !s.out.Stopped {
+		t.Errorf("not stopped: %+v", s.store.Marks())
+	}
+}

@@ -46,7 +46,7 @@ func (n *Node) firstStep() bool {
 
 func (n *Node) log() replica.Log {
 	m := n.store.Marks()
-	return replica.Log{Min: m.Min, Written: m.Written, Appended: m.Appended, FileBytes: n.store.Config().SegmentBytes}
+	return replica.Log{Min: m.Min, Written: m.Written, Whole: m.Indexed, Appended: m.Appended, FileBytes: n.store.Config().SegmentBytes}
 }
 
 // carryOut applies what the replicator decided.

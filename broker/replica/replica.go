@@ -39,10 +39,11 @@ type Event struct {
 	Log  Log    // the own log at this instant
 }
 
-// Log is what a state machine must know of its own commit log. Invariant: Min <= Written <= Appended.
+// Log is what a state machine must know of its own commit log. Invariant: Min <= Written <= Appended, Whole <= Appended.
 type Log struct {
 	Min       Offset // start of the oldest file
 	Written   Offset // end of what the kernel has: this much may be sent and acknowledged
+	Whole     Offset // end of the last whole record in memory
 	Appended  Offset // end of what is in memory
 	FileBytes int64  // size of a log file
 }

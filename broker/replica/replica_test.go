@@ -163,7 +163,7 @@ func TestOnlyOneWindowIsInFlight(t *testing.T) {
 }
 
 func TestSlaveFirstReportComesWithTheHeartbeat(t *testing.T) {
-	log := Log{Written: 70, Appended: 80, FileBytes: fileBytes}
+	log := Log{Written: 70, Whole: 80, Appended: 85, FileBytes: fileBytes}
 	p := primary(t, Config{Role: RoleSlave, MasterAddr: "m"})
 	if out := step(p, 1, Event{Kind: KindMoved}, log); out.Dial != "m" {
 		t.Fatalf("dial %q", out.Dial)
@@ -174,15 +174,19 @@ func TestSlaveFirstReportComesWithTheHeartbeat(t *testing.T) {
 	}
 	out := step(p, 6*time.Second, Event{Kind: KindWoke}, log)
 	if len(out.Envelopes) != 0 {
-		t.Fatal("the first report names an end that is not all written")
+		t.Fatal("the first report acknowledges records that are not written")
 	}
 	if out.WakeAt <= 6*time.Second {
 		t.Fatalf("wakes at %v: it would spin until the write ends", out.WakeAt)
 	}
 	log.Written = 80
 	out = step(p, 6*time.Second, Event{Kind: KindMoved}, log)
-	if len(out.Envelopes) != 1 || !bytes.Equal(out.Envelopes[0].Header[:8], report(80)) {
-		t.Fatalf("first report: %v", out.Envelopes)
+	if len(out.Envelopes) != 1 || !bytes.Equal(out.Envelopes[0].Header[:8], report(85)) {
+		t.Fatalf("first report: %v, want the end within a record", out.Envelopes)
+	}
+	out = step(p, 12*time.Second, Event{Kind: KindWoke}, log)
+	if len(out.Envelopes) != 1 || !bytes.Equal(out.Envelopes[0].Header[:8], report(85)) {
+		t.Fatalf("heartbeat: %v, want no smaller report", out.Envelopes)
 	}
 }
 
@@ -310,8 +314,10 @@ func (w *linkWorld) stepMaster(ev Event, log []byte) int {
 }
 
 func (w *linkWorld) stepSlave(ev Event) int {
+	const record = 16 // bytes; only whole ones are written
 	end := int64(len(w.copy))
-	out := step(w.slave, w.now, ev, Log{Written: end, Appended: end, FileBytes: 1 << 20})
+	whole := end - end%record
+	out := step(w.slave, w.now, ev, Log{Written: whole, Whole: whole, Appended: end, FileBytes: 1 << 20})
 	for _, c := range out.Apply {
 		if c.At != int64(len(w.copy)) {
 			w.t.Fatalf("chunk for %d, the copy ends at %d", c.At, len(w.copy))

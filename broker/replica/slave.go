@@ -62,19 +62,20 @@ func (p *Primary) tend(now time.Duration, ev *Event, out *Out) {
 		p.hangUp(now, out)
 		return
 	}
-	// The first report is the start request: it must name the very end, so it waits until all that is in memory is written.
-	// It leaves by the heartbeat's timer, as RocketMQ's does: replication starts up to one interval after the connection.
-	due := now-l.lastWrite >= p.cfg.HeartbeatInterval
+	// The first report is the start request: it names the very end, which may lie within a record whose rest the last
+	// connection did not bring. It is an acknowledgement, too, of whole records, so it waits until those are written. It
+	// leaves by the heartbeat's timer, as RocketMQ's does: replication starts up to one interval after the connection.
+	due, at := now-l.lastWrite >= p.cfg.HeartbeatInterval, max(l.reported, ev.Log.Written)
 	if l.reported < 0 {
-		due = due && ev.Log.Written == ev.Log.Appended
+		due, at = due && ev.Log.Written >= ev.Log.Whole, ev.Log.Appended
 	} else {
-		due = due || ev.Log.Written > l.reported
+		due = due || at > l.reported
 	}
 	if due {
 		e := Envelope{Conn: l.conn, Len: reportBytes}
-		binary.BigEndian.PutUint64(e.Header[:], uint64(ev.Log.Written))
+		binary.BigEndian.PutUint64(e.Header[:], uint64(at))
 		out.Envelopes = append(out.Envelopes, e)
-		l.reported, l.lastWrite = ev.Log.Written, now
+		l.reported, l.lastWrite = at, now
 	}
 }
 
