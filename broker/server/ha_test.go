@@ -1,12 +1,16 @@
 package server
 
 import (
+	"errors"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"holdfast/broker/durability"
 	"holdfast/broker/remoting"
 	"holdfast/broker/route"
+	"holdfast/broker/vfs"
 )
 
 // group is a name server, a master and a slave that is quick to connect.
@@ -208,4 +212,38 @@ func TestBrokersSurviveTheNameServer(t *testing.T) {
 		info, err := remoting.ParseRouteInfo(f.Body)
 		return f.Code == 0 && err == nil && len(info.Brokers) == 1 && len(info.Brokers[0].Addrs) == 2
 	})
+}
+
+// TestClassicHADivergesAfterPowerLoss shows the flaw of classic HA on purpose: the master loses its un-synced tail, meets the
+// longer slave, believes its report, and acknowledges as replicated what the slave does not have and never gets.
+func TestClassicHADivergesAfterPowerLoss(t *testing.T) {
+	disk := vfs.NewMem()
+	change := func(c *Config) {
+		c.Node.Choice.InSync, c.Node.Choice.FlushInterval = 2, time.Hour
+		if c.Node.BrokerID == 0 {
+			c.FS = vfs.Locked(disk)
+		}
+	}
+	g := startGroup(t, change)
+	m := dial(t, g.master.Addr())
+	eventually(t, "the slave reports", func() bool { c := m.slaves(); return len(c) == 1 && c[0].SlaveAckOffset >= 0 })
+	for i := range 20 {
+		code, _ := m.send("T", 0, label("old %d %s", i, strings.Repeat("x", i)))
+		want(t, "code", code, remoting.ResponseSuccess)
+	}
+	g.master.fail(errors.New("power loss"))
+	g.master.Close()
+	disk = disk.Crash(rand.New(rand.NewPCG(1, 1)), vfs.Loss{})
+	cfg := haConfig(durability.SyncMaster, 0, g.names)
+	change(&cfg)
+	g.master = mustStart(t, cfg)
+	m = dial(t, g.master.Addr())
+	eventually(t, "the slave is back, ahead of its master", func() bool { c := m.slaves(); return len(c) == 1 && c[0].Diff < 0 })
+	code, sent := m.send("T", 0, "new")
+	want(t, "acknowledged as replicated", code, remoting.ResponseSuccess)
+	want(t, "an offset given before", sent.QueueOffset, 0)
+	_, _, bodies := dial(t, g.slave.Addr()).pull("T", 0, 0, 0)
+	if len(bodies) == 0 || !strings.HasPrefix(bodies[0], "old 0") {
+		t.Errorf("the slave has %v at offset 0", bodies)
+	}
 }

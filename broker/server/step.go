@@ -194,8 +194,12 @@ func (s *Server) woke() {
 	s.mu.Lock()
 	s.armed = 0
 	closing := s.closing
+	if !closing {
+		s.workers.Add(1) // before Close can wait for the workers
+	}
 	s.mu.Unlock()
 	if !closing {
+		defer s.workers.Done()
 		s.newStepper().step(&broker.Event{Kind: broker.KindWoke})
 	}
 }
