@@ -231,6 +231,10 @@ func TestClassicHADivergesAfterPowerLoss(t *testing.T) {
 		code, _ := m.send("T", 0, label("old %d %s", i, strings.Repeat("x", i)))
 		want(t, "code", code, remoting.ResponseSuccess)
 	}
+	s := dial(t, g.slave.Addr())
+	eventually(t, "the slave knows the topic", func() bool {
+		return s.call(remoting.RequestGetTopicStatsInfo, func(w *remoting.Writer) { w.String("topic", "T") }, nil).Code == 0
+	})
 	g.master.fail(errors.New("power loss"))
 	g.master.Close()
 	disk = disk.Crash(rand.New(rand.NewPCG(1, 1)), vfs.Loss{})
@@ -242,7 +246,7 @@ func TestClassicHADivergesAfterPowerLoss(t *testing.T) {
 	code, sent := m.send("T", 0, "new")
 	want(t, "acknowledged as replicated", code, remoting.ResponseSuccess)
 	want(t, "an offset given before", sent.QueueOffset, 0)
-	_, _, bodies := dial(t, g.slave.Addr()).pull("T", 0, 0, 0)
+	_, _, bodies := s.pull("T", 0, 0, 0)
 	if len(bodies) == 0 || !strings.HasPrefix(bodies[0], "old 0") {
 		t.Errorf("the slave has %v at offset 0", bodies)
 	}
