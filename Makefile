@@ -5,6 +5,8 @@ OUT      ?=
 VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 BINARY   := bin/holdfast
+# The packages with goroutines of their own.
+DRIVERS  := ./broker/server ./loadgen/... ./checker/history ./nemesis/process ./reports ./scenarios
 
 .PHONY: build matrix test test-long conformance bench lint fmt clean
 
@@ -19,7 +21,7 @@ matrix: build
 test: build
 	$(GO) vet ./...
 	$(GO) test -timeout 15m ./...
-	$(GO) test -timeout 5m -race -run 'Race|Order|Concurrent' ./broker/server ./loadgen/... ./checker/history
+	$(GO) test -timeout 10m -race $(DRIVERS)
 
 # What takes minutes: long property tests, fuzzing, Apache's own clients and brokers.
 test-long: build conformance

@@ -202,7 +202,7 @@ func (p *matrixPlan) settings() []result.Setting {
 		{Name: "cuts fall", Value: fmt.Sprintf("at ((i+u)/k) x %v after an fsync of the commit log; under SYNC_FLUSH between one fsync and the next", m.Fault.Window)},
 	}
 	if pf := m.Perf; pf != nil {
-		list = append(list, result.Setting{Name: "performance load", Value: fmt.Sprintf("%d x %d outstanding, %d B, %d passes", pf.Clients, pf.InFlight, pf.Size, pf.Passes)})
+		list = append(list, result.Setting{Name: "performance load", Value: fmt.Sprintf("%d x %d outstanding, %d B, %d passes, JSON headers", pf.Clients, pf.InFlight, pf.Size, pf.Passes)})
 	}
 	return list
 }
