@@ -39,8 +39,6 @@ func (n *Node) admin(c ConnID, f *remoting.Frame, out *Output) {
 		n.ok(c, f, []byte(n.cfg.Properties()), out)
 	case remoting.RequestCheckClientConfig:
 		n.ok(c, f, nil, out)
-	case remoting.RequestGetEarliestMsgStoreTime:
-		n.answer(c, f, out, remoting.AppendStoreTimeReply(nil, f.Form, f.Opaque, 0))
 	default:
 		n.refuse(c, f, remoting.ResponseRequestCodeNotSupported, fmt.Sprintf("request code %d (%s) is not supported", f.Code, remoting.RequestName(f.Code)), out)
 	}

@@ -347,7 +347,7 @@ func (n *Node) wakeAt() time.Duration {
 	at = earlier(at, n.delayed.nextDue())
 	at = earlier(at, n.retryWrite)
 	at = earlier(at, n.store.AuxDue())
-	if flush, ok := n.contract.Flush.Next(&n.marks, &n.passes, n.syncing); ok {
+	if flush, ok := n.contract.Flush.Next(&n.marks, &n.passes, n.writing || n.retryWrite != 0, n.syncing); ok {
 		at = earlier(at, max(flush, 1))
 	}
 	return at

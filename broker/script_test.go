@@ -86,6 +86,8 @@ func scriptNode(t *testing.T, words []string) (*rig, string) {
 			cfg.Choice.InSync, _ = strconv.Atoi(value)
 		case "namesrv":
 			cfg.NameServers = append(cfg.NameServers, value)
+		case "pool":
+			cfg.Choice.TransientPool = true
 		case "slaveRead":
 			cfg.SlaveReadEnable = true
 		default:

@@ -76,7 +76,7 @@ func TestGroupCommitIsDueWheneverSomethingIsWritten(t *testing.T) {
 	if m := (Marks{Written: 1, Synced: 1}); f.SyncDue(&m, &p, time.Hour) {
 		t.Error("all synced: due")
 	}
-	if at, ok := f.Next(&Marks{Written: 1}, &p, false); ok {
+	if at, ok := f.Next(&Marks{Written: 1}, &p, false, false); ok {
 		t.Errorf("group commit waits for a timer: %v", at)
 	}
 }
@@ -87,8 +87,11 @@ func TestWriteIntervalDelaysTheWrite(t *testing.T) {
 	if f.WriteDue(&m, &p, 199*time.Millisecond) {
 		t.Error("due before the interval")
 	}
-	if at, ok := f.Next(&m, &p, false); !ok || at != 200*time.Millisecond {
+	if at, ok := f.Next(&m, &p, false, false); !ok || at != 200*time.Millisecond {
 		t.Errorf("next: %v %v, want 200ms", at, ok)
+	}
+	if at, ok := f.Next(&m, &p, true, false); ok {
+		t.Errorf("wakes at %v for a write while one is running", at)
 	}
 	if !f.WriteDue(&m, &p, 200*time.Millisecond) || f.WriteDue(&m, &p, 399*time.Millisecond) {
 		t.Error("not due once an interval")

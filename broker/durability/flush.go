@@ -78,10 +78,10 @@ func (f *Flush) WriteDue(m *Marks, p *Passes, now time.Duration) bool {
 }
 
 // Next returns the instant of the next pass that may find something to do; ok is false when nothing waits for time.
-// syncing tells that a sync is running: its end decides anew.
-func (f *Flush) Next(m *Marks, p *Passes, syncing bool) (at time.Duration, ok bool) {
+// writing and syncing tell that a write or a sync is running: its end decides anew.
+func (f *Flush) Next(m *Marks, p *Passes, writing, syncing bool) (at time.Duration, ok bool) {
 	at = never
-	if f.WriteInterval > 0 && m.Appended > m.Written {
+	if f.WriteInterval > 0 && !writing && m.Appended > m.Written {
 		at = p.Write + f.WriteInterval
 	}
 	if !f.Group && !syncing && m.Written > m.Synced {
