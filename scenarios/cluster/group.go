@@ -210,13 +210,14 @@ func topicsFile(topics []Topic) []byte {
 		strings.Join(entries, ","))
 }
 
-// Close ends every process of the group by SIGKILL, slaves first. Stores and logs stay.
+// Close ends every process of the group by SIGKILL, slaves first, and removes what JVMs left in their temporary directories.
+// Stores and logs stay.
 func (g *Group) Close() error {
 	var errs []error
 	for i := len(g.nodes) - 1; i >= 0; i-- {
 		n := g.nodes[i]
 		ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
-		errs = append(errs, n.Kill(ctx))
+		errs = append(errs, n.Kill(ctx), os.RemoveAll(filepath.Join(n.Home, scratchDir)))
 		cancel()
 	}
 	return errors.Join(errs...)

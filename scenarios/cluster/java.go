@@ -73,7 +73,7 @@ func (j java) flags(size machine, home, rocketmqHome string) []string {
 		"-XX:-UsePerfData", // else each killed node leaves a file in the temporary directory
 		"-XX:ErrorFile="+filepath.Join(home, "hs_err.log"),
 		"-Duser.home="+home,
-		"-Djava.io.tmpdir="+home,
+		"-Djava.io.tmpdir="+filepath.Join(home, scratchDir), // native libraries are unpacked there, 12 MB a start
 		"-Drocketmq.home.dir="+rocketmqHome)
 	if j.major > 8 { // cleaning of mapped buffers by reflection; without it expired files stay mapped
 		flags = append(flags,
@@ -85,3 +85,6 @@ func (j java) flags(size machine, home, rocketmqHome string) []string {
 	}
 	return flags
 }
+
+// scratchDir is the temporary directory of a JVM below its node's home; it is removed when the cluster is closed.
+const scratchDir = "tmp"

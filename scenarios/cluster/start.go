@@ -126,6 +126,9 @@ func (g *Group) writeFiles(n *Node) error {
 		n.settings = g.brokerSettings(n)
 	}
 	if g.System.Name == RocketMQ {
+		if err := os.MkdirAll(filepath.Join(n.Home, scratchDir), 0o755); err != nil {
+			return err
+		}
 		for _, file := range []string{"logback_namesrv.xml", "logback_broker.xml"} { // 4.9 refuses to start without
 			if err := os.WriteFile(filepath.Join(n.Home, "conf", file), []byte(logback), 0o644); err != nil {
 				return err
