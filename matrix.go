@@ -229,6 +229,9 @@ func (p *matrixPlan) ended(ctx context.Context, r *result.Result, err error) err
 	case err != nil:
 		return exit(exitBroken, err)
 	}
+	if broken := brokenTrials(r); broken != "" {
+		return exit(exitBroken, errors.New(broken))
+	}
 	for _, c := range r.Cells {
 		if p.flags.failOn == "violated" && c.Verdict == result.Violated {
 			return exit(exitViolated, fmt.Errorf("--fail-on violated: %s", c.ID))
@@ -238,4 +241,23 @@ func (p *matrixPlan) ended(ctx context.Context, r *result.Result, err error) err
 		}
 	}
 	return nil
+}
+
+// brokenTrials says how many trials could not run, and why the first could not; empty when all ran.
+func brokenTrials(r *result.Result) string {
+	n, first := 0, ""
+	for _, c := range r.Cells {
+		for i, t := range c.Trials {
+			if !t.Broken {
+				continue
+			}
+			if n++; n == 1 {
+				first = fmt.Sprintf("%s, cut %d: %s", c.ID, i+1, t.Reasons[0])
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d trials could not run; %s", n, first)
 }

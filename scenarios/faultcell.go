@@ -86,6 +86,8 @@ func (p *pool) add(t Trial, out Outcome, err error) {
 	if err != nil {
 		reason, _, _ := strings.Cut(err.Error(), "\n") // what follows are lines of a node's log, which is beside the history
 		row.Verdict, row.Reasons = result.Inconclusive, []string{reason}
+		var unfit *Unfit
+		row.Broken = !errors.As(err, &unfit)
 		p.verdict = result.Worse(p.verdict, row.Verdict)
 		p.reason(number, reason)
 		return

@@ -161,4 +161,5 @@ type Trial struct {
 	Effect      map[string]int64 `json:"effect,omitzero"`
 	History     string           `json:"history,omitzero"` // path below the directory of results.json
 	Reasons     []string         `json:"reasons,omitzero"`
+	Broken      bool             `json:"broken,omitzero"` // the harness or the system could not run: no verdict of the contract
 }
