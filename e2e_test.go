@@ -100,6 +100,27 @@ func TestMatrixTellsContractsApart(t *testing.T) {
 	checkAgrees(t, out, r)
 }
 
+// TestMatrixOnLoopback kills without a sandbox, and says of power cuts that they are not possible.
+func TestMatrixOnLoopback(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	stdout, stderr, code := holdfast(t, "matrix", "--quick", "--cuts", "1", "--no-performance", "--world", "loopback", "--out", out,
+		"--contracts", "ASYNC_MASTER+ASYNC_FLUSH", "--faults", "kill-returns,power-all", "--output", "json")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	var r result.Result
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Cell("async-master.async-flush.kill-returns"); c == nil || c.Verdict != result.Kept || c.FaultEffect["processes"] != 1 {
+		t.Errorf("kill: %+v", c)
+	}
+	if c := r.Cell("async-master.async-flush.power-all"); c == nil || c.Verdict != result.Inconclusive ||
+		!strings.Contains(strings.Join(c.Reasons, " "), "not possible here") {
+		t.Errorf("power: %+v", c)
+	}
+}
+
 // checkAgrees holds the verdict of every trial against that of `check` on the saved history.
 func checkAgrees(t *testing.T, out string, r *result.Result) {
 	t.Helper()

@@ -15,6 +15,7 @@ import (
 	"holdfast/broker/vfs"
 	"holdfast/checker/history"
 	"holdfast/loadgen/driver"
+	"holdfast/reports/result"
 )
 
 // TestSIGKILLOfTheHarness kills a matrix at random points under load: nothing of it may be left running, and its histories
@@ -157,6 +158,15 @@ func TestInterruptedMatrixResumes(t *testing.T) {
 	awaitNothingOf(t, out)
 	if _, stderr, code := holdfast(t, args...); code != 0 {
 		t.Fatalf("resumed: exit %d: %s", code, stderr)
+	}
+	r, err := result.Read(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Cells {
+		if c.Acked["SEND_OK"] == 0 || c.Verdict == result.Inconclusive {
+			t.Errorf("resumed: %s is %s, %v", c.ID, c.Verdict, c.Reasons)
+		}
 	}
 	_, refused, code := holdfast(t, args...)
 	if code != exitUsage || !strings.Contains(refused, "finished") {

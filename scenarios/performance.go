@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -145,7 +144,7 @@ func (m *Matrix) latency(ctx context.Context, rows []*speedRow, watch Watcher) e
 func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate int) (sum loadgen.Summary, figures Figures, err error) {
 	p := m.Perf
 	dir := filepath.Join(m.Out, "cells", cell.ID, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := freshDir(dir); err != nil {
 		return sum, figures, err
 	}
 	cluster, err := m.Speed.Open(ctx, Spec{Dir: dir, Contract: cell.Contract, Topic: topic, Queues: queues, Replicas: 2})

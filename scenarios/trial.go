@@ -68,7 +68,7 @@ type Outcome struct {
 // Run does the trial in a world. An error means that the harness or the system could not run: it is no verdict. The history
 // is on disk even then.
 func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out Outcome, err error) {
-	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
+	if err := freshDir(t.Dir); err != nil {
 		return out, err
 	}
 	progress("starting the cluster")
@@ -91,6 +91,14 @@ func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out
 	}
 	out.Verdict = checker.Check(out.History)
 	return out, nil
+}
+
+// freshDir makes dir, without what an interrupted matrix left in it.
+func freshDir(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o755)
 }
 
 // record runs the load with its fault and reads what is left; everything goes into rec.
