@@ -57,6 +57,7 @@ type Node struct {
 	calls    callTable
 	saves    saveTable
 	peer     master
+	away     map[string]bool // name servers whose last registration failed
 	stats    stats
 	repOut   replica.Out
 	held     heldReplies
@@ -106,7 +107,7 @@ func New(cfg Config, st *store.Store, fsys vfs.FS, rng *rand.Rand) (*Node, error
 	n := &Node{
 		cfg: cfg, contract: cfg.Choice.Contract(), store: st, rng: rng,
 		topics: topicTable{byName: map[string]*topic{}}, groups: groupTable{byName: map[string]*group{}},
-		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{},
+		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{}, away: map[string]bool{},
 	}
 	n.storeHost, n.storeHostV6 = message.HostOf(cfg.Addr)
 	if cfg.Choice.Role == durability.Slave {

@@ -140,8 +140,16 @@ func (n *Node) answered(ev *Event, out *Output) {
 // registered takes a name server's answer; a slave learns its master from it.
 func (n *Node) registered(ev *Event, p *pendingCall, failed bool, out *Output) {
 	if failed {
+		if ev.Err != nil && !n.away[p.addr] {
+			note(out, true, "name server %s was not reached, clients cannot find this broker there; tried again every %v: %v", p.addr, registerRetry, ev.Err)
+		}
+		n.away[p.addr] = true
 		n.next.register = min(n.next.register, n.now.Mono+registerRetry)
 		return
+	}
+	if n.away[p.addr] {
+		delete(n.away, p.addr)
+		note(out, true, "name server %s was reached: registered", p.addr)
 	}
 	if n.role == roleSlave {
 		reply := remoting.ParseRegisterBrokerReply(ev.Frame.Ext)

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -86,6 +88,37 @@ func TestStartErrors(t *testing.T) {
 		t.Fatalf("after the failed starts: %v", err)
 	}
 	again.Close()
+}
+
+// TestDiscardedDataIsTold starts on a commit log that is none: what it removes, an operator must see without asking for more.
+func TestDiscardedDataIsTold(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "commitlog"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "commitlog", strings.Repeat("0", 20)), bytes.Repeat([]byte("garbage "), 1024), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	told := func() string {
+		var log bytes.Buffer
+		cfg := DefaultConfig(durability.RocketMQ5)
+		cfg.Listen, cfg.StoreDir = "127.0.0.1:0", dir
+		cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		s, err := Start(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return log.String()
+	}
+	if got := told(); !strings.Contains(got, "cut 8192 bytes") {
+		t.Errorf("garbage: logged %q", got)
+	}
+	if got := told(); got != "" {
+		t.Errorf("a store closed cleanly: logged %q", got)
+	}
 }
 
 func TestConf(t *testing.T) {

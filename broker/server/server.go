@@ -161,7 +161,11 @@ func (s *Server) open() error {
 	if err != nil {
 		return fmt.Errorf("%w: store %s: %w", ErrStart, s.cfg.StoreDir, err)
 	}
-	s.log.Info("store opened", "dir", s.cfg.StoreDir, "recovery", recovery.String())
+	level := slog.LevelInfo
+	if recovery.CutBytes > 0 || recovery.Removed > 0 {
+		level = slog.LevelWarn // data was thrown away
+	}
+	s.log.Log(context.Background(), level, "store opened", "dir", s.cfg.StoreDir, "recovery", recovery.String())
 	s.store = st
 	s.cfg.Node.Addr = addrPort(s.listener)
 	if s.haListener != nil {
