@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -56,6 +57,9 @@ func runBroker(cmd *cobra.Command, f *brokerFlags) error {
 	if f.standalone == (f.conf != "") {
 		return exit(exitUsage, errors.New("broker needs either -c FILE or --standalone"))
 	}
+	if err := f.combination(cmd); err != nil {
+		return exit(exitUsage, err)
+	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if f.standalone {
@@ -78,6 +82,32 @@ func runBroker(cmd *cobra.Command, f *brokerFlags) error {
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "ready broker=%s ha=%s\n", s.Addr(), s.HAAddr())
 	return serve(ctx, s)
+}
+
+// combination refuses flags that the chosen form would ignore, and an address that is none.
+func (f *brokerFlags) combination(cmd *cobra.Command) error {
+	form, ignored := "-c FILE", []string{"listen", "store", "profile"}
+	if f.standalone {
+		form, ignored = "--standalone", []string{"namesrv"}
+	}
+	for _, flag := range ignored {
+		if cmd.Flags().Changed(flag) {
+			return fmt.Errorf("--%s has no effect with %s", flag, form)
+		}
+	}
+	return checkListen(f.listen)
+}
+
+// checkListen errs when address is not HOST:PORT.
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("--listen %s: the port is not a number from 0 to 65535", address)
+	}
+	return nil
 }
 
 // registerWait bounds the time that a standalone broker needs to enter its own name server.

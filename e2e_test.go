@@ -141,6 +141,29 @@ func checkAgrees(t *testing.T, out string, r *result.Result) {
 	}
 }
 
+// TestDryRun prints the plan as the output that was asked for, and makes nothing.
+func TestDryRun(t *testing.T) {
+	t.Chdir(t.TempDir())
+	stdout, stderr, code := holdfast(t, "matrix", "--dry-run", "--quick", "--faults", "power-all", "--output", "json")
+	var plan struct {
+		Cells []struct {
+			ID      string
+			Cuts    int
+			Seconds float64
+		}
+		Seconds float64
+	}
+	if err := json.Unmarshal([]byte(stdout), &plan); err != nil || code != 0 {
+		t.Fatalf("exit %d, %v: %s%s", code, err, stdout, stderr)
+	}
+	if len(plan.Cells) != 12 || plan.Cells[1].ID != "async-master.async-flush.power-all" || plan.Cells[1].Cuts != 3 || plan.Seconds <= plan.Cells[1].Seconds {
+		t.Errorf("%s", stdout)
+	}
+	if made, err := filepath.Glob("*"); err != nil || len(made) > 0 {
+		t.Errorf("it made %v, %v", made, err)
+	}
+}
+
 func TestWrongUsage(t *testing.T) {
 	for _, row := range []struct {
 		says string
@@ -153,7 +176,13 @@ func TestWrongUsage(t *testing.T) {
 		{"an unknown system", []string{"matrix", "--system", "kafka"}, "rocketmq:VERSION"},
 		{"cuts out of range", []string{"matrix", "--cuts", "-1"}, "0 to 10000"},
 		{"an unknown world", []string{"matrix", "--world", "moon"}, "sandbox"},
+		{"two worlds", []string{"matrix", "--world", "auto sandbox"}, "sandbox"},
+		{"a home of nothing", []string{"matrix", "--rocketmq-home", "/opt"}, "--system rocketmq:VERSION"},
 		{"an unknown command", []string{"matrx"}, "matrx"},
+		{"an unknown command below another", []string{"history", "dog"}, "dog"},
+		{"an address without a port", []string{"namesrv", "--listen", "localhost"}, "missing port"},
+		{"a port that is none", []string{"broker", "--standalone", "--listen", "127.0.0.1:http"}, "0 to 65535"},
+		{"a flag that a file replaces", []string{"broker", "-c", "broker.conf", "--store", "s"}, "--store"},
 	} {
 		stdout, stderr, code := holdfast(t, row.args...)
 		if code != exitUsage || !strings.Contains(stderr, row.want) || stdout != "" {

@@ -17,6 +17,7 @@ func newHistoryCommand() *cobra.Command {
 		Short:   "Look into saved histories.",
 		Example: "  holdfast history cat checker/testdata/power-loss-master.jsonl",
 		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:     "cat FILE",

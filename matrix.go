@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,10 +56,10 @@ junit.xml and the history of every cut, which 'holdfast check' judges again from
 	flags.IntVar(&f.cuts, "cuts", 0, "trials of each fault cell (default 3 with --quick, else 60)")
 	flags.IntVar(&f.rate, "rate", 0, "msg/s at which latency is measured (default half of the slowest row's saturation)")
 	flags.IntVar(&f.faultRate, "fault-rate", 0, "msg/s under which faults strike (default 2000, or 500 for rocketmq)")
-	flags.IntVar(&f.size, "size", 1024, "mean body size in bytes; sizes vary by a quarter around it")
+	flags.IntVar(&f.size, "size", bodySize, "mean body size in bytes; sizes vary by a quarter around it")
 	flags.IntVar(&f.parallel, "parallel", 0, "fault cells side by side (default 4, or 1 for rocketmq)")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes, arrival times and the phases of cuts")
-	flags.StringVar(&f.world, "world", "auto", "where fault cells run: auto, sandbox or loopback (kill only)")
+	flags.StringVar(&f.world, "world", worldAuto, "where fault cells run: auto, sandbox or loopback (kill only)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the cells and the time they will take, and stop")
 	flags.StringVar(&f.failOn, "fail-on", "", "exit 1 when a cell is 'violated', or has any 'loss'")
 	flags.StringVar(&f.output, "output", "human", "human or json (results.json on standard output)")
@@ -131,9 +132,12 @@ func (f *matrixFlags) validate() error {
 	for _, w := range []struct{ flag, got, allowed string }{
 		{"--world", f.world, "auto sandbox loopback"}, {"--fail-on", f.failOn, "violated loss"}, {"--output", f.output, "human json"},
 	} {
-		if w.got != "" && !strings.Contains(" "+w.allowed+" ", " "+w.got+" ") {
+		if w.got != "" && !slices.Contains(strings.Fields(w.allowed), w.got) {
 			return fmt.Errorf("%s %q is unknown; allowed: %s", w.flag, w.got, strings.ReplaceAll(w.allowed, " ", ", "))
 		}
+	}
+	if f.home != "" && !strings.HasPrefix(f.system, cluster.RocketMQ) {
+		return fmt.Errorf("--rocketmq-home needs --system rocketmq:VERSION, not %s", f.system)
 	}
 	if f.noPerformance && len(f.faults) == 1 && f.faults[0] == result.NoFault {
 		return errors.New("--no-performance with --faults none leaves nothing to measure")
@@ -167,8 +171,23 @@ func (f *matrixFlags) command(sys cluster.System) string {
 			words = append(words, fmt.Sprintf("%s %d", n.flag, n.value))
 		}
 	}
+	if f.size != bodySize {
+		words = append(words, fmt.Sprintf("--size %d", f.size))
+	}
+	if f.world != worldAuto {
+		words = append(words, "--world "+f.world)
+	}
+	if f.home != "" {
+		words = append(words, "--rocketmq-home "+f.home)
+	}
 	return strings.Join(words, " ")
 }
+
+// Defaults of --size, in bytes, and of --world.
+const (
+	bodySize  = 1024
+	worldAuto = "auto"
+)
 
 func orElse(given, otherwise int) int {
 	if given != 0 {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -284,6 +285,10 @@ const ceilingFor = 700 * time.Millisecond
 // printPlan prints the cells and the time that they will take.
 func (p *matrixPlan) printPlan(cmd *cobra.Command) error {
 	out := cmd.OutOrStdout()
+	total := p.matrix.Expect(func(string) bool { return false })
+	if p.flags.output == "json" {
+		return p.encodePlan(out, total)
+	}
 	for _, c := range p.matrix.Plan() {
 		cuts := ""
 		if c.Cuts > 0 {
@@ -291,7 +296,23 @@ func (p *matrixPlan) printPlan(cmd *cobra.Command) error {
 		}
 		fmt.Fprintf(out, "%-48s %s%.0f s\n", c.ID, cuts, c.Expect.Seconds())
 	}
-	total := p.matrix.Expect(func(string) bool { return false })
 	fmt.Fprintf(out, "%d cells, about %v\n", len(p.matrix.Plan()), total.Round(time.Second))
 	return nil
+}
+
+// encodePlan prints the plan as one JSON object. seconds of a cell are those it takes alone, of the plan those of all.
+func (p *matrixPlan) encodePlan(out io.Writer, total time.Duration) error {
+	type cell struct {
+		ID      string  `json:"id"`
+		Cuts    int     `json:"cuts,omitempty"` // none: a performance cell
+		Seconds float64 `json:"seconds"`
+	}
+	plan := struct {
+		Cells   []cell  `json:"cells"`
+		Seconds float64 `json:"seconds"`
+	}{Seconds: total.Seconds()}
+	for _, c := range p.matrix.Plan() {
+		plan.Cells = append(plan.Cells, cell{c.ID, c.Cuts, c.Expect.Seconds()})
+	}
+	return json.NewEncoder(out).Encode(plan)
 }

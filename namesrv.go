@@ -21,6 +21,9 @@ func newNamesrvCommand() *cobra.Command {
 		Example: "  holdfast namesrv --listen 127.0.0.1:9876",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkListen(listen); err != nil {
+				return exit(exitUsage, err)
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			s, err := server.StartNameServer(server.Config{Listen: listen, Log: nodeLog(verbose)}, route.DefaultConfig())
