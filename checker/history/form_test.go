@@ -109,6 +109,25 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// endless is a reader of zeros that counts them.
+type endless struct{ read int }
+
+func (e *endless) Read(b []byte) (int, error) {
+	clear(b)
+	e.read += len(b)
+	if e.read > 4*headerMax {
+		return 0, errors.New("still read on")
+	}
+	return len(b), nil
+}
+
+// TestEndlessLine gives up on what has no lines before it fills the memory.
+func TestEndlessLine(t *testing.T) {
+	if _, err := ReadLines("f", &endless{}); err == nil || err.Error() != "f:1: not JSON" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestWellFormed(t *testing.T) {
 	for _, c := range []struct{ name, text string }{
 		{"nothing but a header", goodHeader + "\n"},

@@ -152,7 +152,10 @@ func (s *lineSource) fill(buf []byte) []byte {
 	return buf[:len(buf)+n]
 }
 
-// line returns the first line.
+// headerMax bounds the header line in bytes: what is no history, such as a disk image, need not fit into memory.
+const headerMax = 16 << 20
+
+// line returns the first line, or more than headerMax bytes of it.
 func (s *lineSource) line() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(s.rest, '\n'); i >= 0 {
@@ -167,6 +170,9 @@ func (s *lineSource) line() ([]byte, error) {
 				return nil, s.err
 			}
 			return line, nil
+		}
+		if len(s.rest) > headerMax {
+			return s.rest, nil
 		}
 		s.rest = s.fill(s.rest)
 	}
