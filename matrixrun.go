@@ -152,6 +152,9 @@ const (
 	spaceForFault = 256 << 20
 )
 
+// quiet is the load average per core above which a reader must know that others used the machine.
+const quiet = 0.75
+
 // enoughSpace errs when the disk would be full in the middle of the measurement.
 func (p *matrixPlan) enoughSpace() error {
 	need := int64(spaceForFault * p.matrix.Parallel)
@@ -174,11 +177,15 @@ func (p *matrixPlan) newResult() (*result.Result, error) {
 		return nil, exit(exitBroken, err)
 	}
 	m := &p.matrix
+	notes := []string{p.system.Shortened()}
+	if load := host.Load(); m.Perf != nil && load > quiet*float64(h.Cores) {
+		notes = append(notes, fmt.Sprintf("the machine was not idle: load average %.1f when this began; throughput and latency are worth as much", load))
+	}
 	return &result.Result{
 		Schema: result.Schema, Tool: result.Tool{Version: version, Commit: commit}, Started: time.Now().UTC().Truncate(time.Second), Seed: m.Seed,
 		World: m.World.Name(), System: m.System, Host: h, ConfigDigest: p.digest(), Verdict: result.Inconclusive,
 		Planned: len(m.Plan()), Command: m.Command, Settings: p.settings(), Rows: p.rows(),
-		Notes: []string{p.system.Shortened()},
+		Notes: notes,
 	}, nil
 }
 
