@@ -20,8 +20,8 @@ matrix: build
 
 test: build
 	$(GO) vet ./...
-	$(GO) test -timeout 15m ./...
-	$(GO) test -timeout 10m -race $(DRIVERS)
+	$(GO) test -count=1 -timeout 15m ./...
+	$(GO) test -count=1 -timeout 10m -race $(DRIVERS)
 
 # What takes minutes: long property tests, fuzzing, Apache's own clients and brokers.
 test-long: build conformance
@@ -29,7 +29,7 @@ test-long: build conformance
 
 # Apache's Go client against the reference broker (a nested module, so that nobody else downloads it).
 conformance: build
-	cd conformance && HOLDFAST_BIN=$(CURDIR)/$(BINARY) $(GO) test -timeout 5m ./...
+	cd conformance && HOLDFAST_BIN=$(CURDIR)/$(BINARY) $(GO) test -count=1 -timeout 5m ./...
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
