@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -181,13 +180,4 @@ func subSeed(seed uint64, cell string, trial int) uint64 {
 // expect estimates one trial: start, hold, fault, recovery, liveness, drain.
 func (l FaultLoad) expect() time.Duration {
 	return l.Restart + l.Hold + l.Window/2 + l.After
-}
-
-// Columns returns the names of the matrix's columns, for messages.
-func (m *Matrix) Columns() []string {
-	var names []string
-	for _, f := range m.Faults {
-		names = append(names, FaultName(f))
-	}
-	return slices.Compact(names)
 }

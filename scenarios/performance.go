@@ -94,12 +94,12 @@ func (m *Matrix) saturate(ctx context.Context, rows []*speedRow, watch Watcher) 
 	for pass := range m.Perf.Passes {
 		for _, row := range rows {
 			watch.Progress(row.cell.ID, fmt.Sprintf("saturation, pass %d of %d", pass+1, m.Perf.Passes))
-			sum, figures, err := m.pass(ctx, row.cell, fmt.Sprintf("saturation-%d", pass+1), 0)
+			sum, cpu, err := m.pass(ctx, row.cell, fmt.Sprintf("saturation-%d", pass+1), 0)
 			if err != nil {
 				return fmt.Errorf("%s: %w", row.cell.ID, err)
 			}
 			row.passes = append(row.passes, sum.Throughput)
-			row.count(sum, figures)
+			row.count(sum, cpu)
 		}
 	}
 	return nil
@@ -128,47 +128,48 @@ func (m *Matrix) latency(ctx context.Context, rows []*speedRow, watch Watcher) e
 	for pass := range m.Perf.Passes {
 		for _, row := range rows {
 			watch.Progress(row.cell.ID, fmt.Sprintf("latency at %d msg/s, pass %d of %d", rate, pass+1, m.Perf.Passes))
-			sum, figures, err := m.pass(ctx, row.cell, fmt.Sprintf("latency-%d", pass+1), rate)
+			sum, cpu, err := m.pass(ctx, row.cell, fmt.Sprintf("latency-%d", pass+1), rate)
 			if err != nil {
 				return fmt.Errorf("%s: %w", row.cell.ID, err)
 			}
 			row.cell.Load.Offered = float64(rate)
 			row.open = append(row.open, sum.Latency)
-			row.count(sum, figures)
+			row.count(sum, cpu)
 		}
 	}
 	return nil
 }
 
 // pass measures one row once, on a fresh cluster. rate 0 is a closed loop.
-func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate int) (sum loadgen.Summary, figures Figures, err error) {
+func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate int) (sum loadgen.Summary, cpu map[string]float64, err error) {
 	p := m.Perf
 	dir := filepath.Join(m.Out, "cells", cell.ID, name)
 	if err := freshDir(dir); err != nil {
-		return sum, figures, err
+		return sum, nil, err
 	}
 	cluster, err := m.Speed.Open(ctx, Spec{Dir: dir, Contract: cell.Contract, Topic: topic, Queues: queues, Replicas: 2})
 	if err != nil {
-		return sum, figures, fmt.Errorf("start the cluster: %w", err)
+		return sum, nil, fmt.Errorf("start the cluster: %w", err)
 	}
 	defer func() { err = errors.Join(err, cluster.Close()) }()
 	if err := replicating(ctx, cluster); err != nil {
-		return sum, figures, err
+		return sum, nil, err
 	}
 	load, err := loadgen.Start(ctx, loadgen.Config{
 		System: cluster.Driver(), Topic: topic, Queues: queues, Connections: p.Clients, Outstanding: p.outstanding(rate),
 		Rate: rate, Body: loadgen.Around(p.Size), Seed: subSeed(m.Seed, cell.ID+name, 0),
 	})
 	if err != nil {
-		return sum, figures, fmt.Errorf("start the load: %w", err)
+		return sum, nil, fmt.Errorf("start the load: %w", err)
 	}
 	err = sleep(ctx, p.Warm)
 	load.Mark()
 	if err == nil {
 		err = sleep(ctx, p.window(rate))
 	}
-	figures = cluster.Figures()
-	return load.Stop(), figures, err
+	cpu = cluster.CPUSeconds()
+	sum = load.Stop()
+	return sum, cpu, errors.Join(err, sum.Err)
 }
 
 func (p *Performance) window(rate int) time.Duration {
@@ -192,12 +193,12 @@ func (r *speedRow) median() float64 {
 	return mid
 }
 
-func (r *speedRow) count(sum loadgen.Summary, figures Figures) {
+func (r *speedRow) count(sum loadgen.Summary, cpu map[string]float64) {
 	addCounts(r.cell.Acked, sum.Acked)
 	*r.cell.Unknown += sum.Unknown
 	*r.cell.Failed += sum.Failed
 	r.cell.CPU["generator"] += sum.CPU.Seconds()
-	for process, seconds := range figures.CPUSeconds {
+	for process, seconds := range cpu {
 		r.cell.CPU[process] += seconds
 	}
 }

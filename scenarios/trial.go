@@ -57,8 +57,6 @@ type FaultLoad struct {
 // Outcome is what a trial found.
 type Outcome struct {
 	Verdict checker.Result
-	Summary loadgen.Summary
-	Figures Figures
 	Effect  map[string]int64
 	// SinceSync is how long before the cut the disk had completed an fsync of the commit log; 0 when it is not known.
 	SinceSync time.Duration
@@ -107,8 +105,8 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 	if err != nil {
 		return err
 	}
-	out.Summary, err = t.underLoad(ctx, cluster, rec, journal, progress)
-	out.Figures, out.Effect, out.SinceSync = cluster.Figures(), journal.effect, journal.sinceSync
+	err = t.underLoad(ctx, cluster, rec, journal, progress)
+	out.Effect, out.SinceSync = journal.effect, journal.sinceSync
 	if err != nil {
 		return err
 	}
@@ -117,7 +115,7 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 }
 
 // underLoad runs the load with the fault in the middle of it.
-func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Recorder, journal *journal, progress func(string)) (loadgen.Summary, error) {
+func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Recorder, journal *journal, progress func(string)) error {
 	load, err := loadgen.Start(ctx, loadgen.Config{
 		System: cluster.Driver(), Topic: topic, Queues: queues,
 		Connections: t.Load.Clients, Outstanding: t.Load.InFlight,
@@ -125,10 +123,10 @@ func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Reco
 		Recorder: rec, FirstProcess: 1, FirstValue: 1, Timeout: t.Load.Timeout,
 	})
 	if err != nil {
-		return loadgen.Summary{}, fmt.Errorf("start the load: %w", err)
+		return fmt.Errorf("start the load: %w", err)
 	}
 	err = t.strike(ctx, cluster, load, journal, progress)
-	return load.Stop(), err
+	return errors.Join(err, load.Stop().Err)
 }
 
 func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, journal *journal, progress func(string)) error {

@@ -56,8 +56,8 @@ type Cluster interface {
 	Strike(ctx context.Context, f nemesis.Fault, stamps Stamps) error
 	// Recover does what f.Recovery says, stamps restart, role and heal, and returns when the group is served again.
 	Recover(ctx context.Context, f nemesis.Fault, stamps Stamps) error
-	// Figures measures the nodes as they are.
-	Figures() Figures
+	// CPUSeconds returns the processor time, user and system, of each process so far: the nodes, and the disk where there is one.
+	CPUSeconds() map[string]float64
 	// Close ends every process and removes the stores, but not the logs.
 	Close() error
 }
@@ -68,13 +68,4 @@ type Aim struct {
 	U           float64 // in [0, 1)
 	Window      time.Duration
 	Synchronous bool // the window is the time from one fsync to the next, whatever Window says
-}
-
-// Figures are what a cluster's processes were measured to need.
-type Figures struct {
-	CPUSeconds     map[string]float64 // by process: nodes, disk, generator
-	AnonymousBytes map[string]int64   // resident, by node
-	FileBytes      map[string]int64
-	LongestStall   time.Duration     // of the lossy disk, 0 where there is none
-	Settings       map[string]string // effective configuration of the nodes
 }

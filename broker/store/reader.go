@@ -141,35 +141,6 @@ func (r *Reader) Queues() ([]QueueName, error) {
 	return names, nil
 }
 
-// Queue calls fn with every message that the consume queue leads to, by queue offset: what the broker would serve.
-// fn must not keep what the record points to. It returns the first queue offset and the one behind the last unit, and
-// what is wrong with the unit there: nil when there is none. It errs with what fn or the disk says.
-func (r *Reader) Queue(name QueueName, fn func(queueOffset, phys int64, m *message.Record) error) (first, end int64, bad *Bad, err error) {
-	key := queueKey{name.Topic, name.QueueID}
-	u, err := r.units(key)
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	defer u.reader.close()
-	c := r.scanner()
-	for o := u.first; ; o++ {
-		unit, err := u.at(o)
-		switch {
-		case err != nil:
-			return u.first, o, nil, err
-		case unit.size <= 0:
-			return u.first, o, nil, nil
-		case unit.blank():
-			continue
-		case !c.holds(key, o, unit):
-			return u.first, o, &Bad{unit.phys, fmt.Sprintf("no record of this queue offset stands where the unit says, %d bytes at %d", unit.size, unit.phys)}, nil
-		}
-		if err := fn(o, unit.phys, &c.record); err != nil {
-			return u.first, o, nil, err
-		}
-	}
-}
-
 // unitCursor reads the units of one queue in blocks.
 type unitCursor struct {
 	reader *queueReader

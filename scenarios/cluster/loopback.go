@@ -140,18 +140,18 @@ func (c *cell) targets(t nemesis.Target) []*Node {
 	return nodes
 }
 
-// Figures measures the nodes as they are.
-func (c *cell) Figures() scenarios.Figures {
-	f := scenarios.Figures{
-		CPUSeconds: map[string]float64{}, AnonymousBytes: map[string]int64{}, FileBytes: map[string]int64{}, Settings: c.Settings(),
-	}
+// CPUSeconds returns the processor time of each process so far.
+func (c *cell) CPUSeconds() map[string]float64 {
+	seconds := map[string]float64{}
 	for name, u := range c.Usage() {
-		f.CPUSeconds[name], f.AnonymousBytes[name], f.FileBytes[name] = u.CPUSeconds, u.AnonymousBytes, u.FileBytes
+		seconds[name] = u.CPUSeconds
 	}
 	if c.power != nil {
-		c.power.figures(&f)
+		if s, err := c.power.disk.Stats(c.Master()); err == nil { // the whole disk process; it may have ended
+			seconds["disk"] = s.CPU.Seconds()
+		}
 	}
-	return f
+	return seconds
 }
 
 // Close ends every process and removes the stores, but not the logs.

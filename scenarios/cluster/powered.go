@@ -154,16 +154,6 @@ func (d *lossyDisks) cut(ctx context.Context, nodes []*Node, seed uint64) (nemes
 	return cut.Effect(), nil
 }
 
-// figures adds what the disk process needed.
-func (d *lossyDisks) figures(f *scenarios.Figures) {
-	for node := range f.AnonymousBytes {
-		if s, err := d.disk.Stats(node); err == nil { // a name server has no disk
-			f.CPUSeconds["disk"] = s.CPU.Seconds()
-			f.LongestStall = max(f.LongestStall, s.Stall)
-		}
-	}
-}
-
 // close ends the disk process, which unmounts, and removes what lay on the disks.
 func (d *lossyDisks) close() error {
 	return errors.Join(d.disk.Close(), os.RemoveAll(d.dir), d.forget())
