@@ -12,6 +12,7 @@ type Fault struct {
 	For      time.Duration // how long until recovery begins
 	Recovery Recovery
 	Seed     uint64 // of what chance decides: which un-synced pages survive
+	Off      bool   // go through every step and strike nothing: the twin of a control
 }
 
 // Target names nodes by role, not by index.

@@ -136,7 +136,7 @@ func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, 
 	}
 	rng := rand.New(rand.NewPCG(t.Seed, uint64(t.Index)))
 	fault := t.Fault
-	fault.Seed = rng.Uint64()
+	fault.Seed, fault.Off = rng.Uint64(), t.Twin
 	if fault.Kind == "power" {
 		aim := Aim{Stratum: t.Index, Of: t.Of, U: rng.Float64(), Window: t.Load.Window, Synchronous: t.Contract.FlushDiskType == "SYNC_FLUSH"}
 		var err error
@@ -145,9 +145,6 @@ func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, 
 		}
 	}
 	progress(FaultName(fault))
-	if t.Twin {
-		return twin(ctx, fault, cluster, journal)
-	}
 	if err := cluster.Strike(ctx, fault, journal); err != nil {
 		return fmt.Errorf("%s: %w", FaultName(fault), err)
 	}
@@ -157,20 +154,6 @@ func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, 
 	}
 	progress("serving again")
 	return keepsServing(ctx, load, t.Load.After)
-}
-
-// twin stamps the fault as if it had been done. What it measures is what was done: nothing.
-func twin(ctx context.Context, f nemesis.Fault, cluster Cluster, journal *journal) error {
-	nodes := []string{cluster.Master()}
-	if f.Target == nemesis.All {
-		nodes = cluster.Nodes()
-	}
-	none := map[string]int64{"processes": 0, "bytesLost": 0}
-	for _, step := range []history.FaultStep{{Phase: "start"}, {Phase: "down", Effect: none}, {Phase: "restart"}, {Phase: "heal"}} {
-		step.Name, step.Nodes = f.Kind, nodes
-		journal.Fault(step)
-	}
-	return ctx.Err()
 }
 
 func (t Trial) header(cluster Cluster) history.Header {

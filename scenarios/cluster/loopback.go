@@ -191,16 +191,19 @@ func (c *cell) Strike(ctx context.Context, f nemesis.Fault, stamps scenarios.Sta
 func (c *cell) strike(ctx context.Context, f nemesis.Fault, nodes []*Node) (nemesis.Impact, error) {
 	switch {
 	case f.Kind == "kill":
-		return kill(ctx, nodes)
+		return kill(ctx, nodes, f.Off)
 	case f.Kind == "power" && c.power != nil:
-		return c.power.cut(ctx, nodes, f.Seed)
+		return c.power.cut(ctx, nodes, f)
 	}
 	return nil, fmt.Errorf("%s is not possible here", f.Kind)
 }
 
 // kill ends the nodes' processes by SIGKILL and counts those that ran before and are gone after.
-func kill(ctx context.Context, nodes []*Node) (nemesis.Impact, error) {
+func kill(ctx context.Context, nodes []*Node, off bool) (nemesis.Impact, error) {
 	ended := int64(0)
+	if off {
+		nodes = nil
+	}
 	for _, n := range nodes {
 		ran := n.Running()
 		if err := n.Kill(ctx); err != nil {
@@ -217,12 +220,7 @@ func kill(ctx context.Context, nodes []*Node) (nemesis.Impact, error) {
 func (c *cell) Recover(ctx context.Context, f nemesis.Fault, stamps scenarios.Stamps) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	var struck []*Node
-	for _, n := range c.Brokers() {
-		if !n.Running() {
-			struck = append(struck, n)
-		}
-	}
+	struck := c.targets(f.Target) // before a promotion changes the roles
 	names := namesOf(struck)
 	var err error
 	switch f.Recovery {
@@ -248,6 +246,9 @@ func (c *cell) Recover(ctx context.Context, f nemesis.Fault, stamps scenarios.St
 
 func (c *cell) restart(ctx context.Context, f nemesis.Fault, struck []*Node) error {
 	for _, n := range struck {
+		if n.Running() {
+			continue // the fault was off
+		}
 		if f.Kind == "power" {
 			if err := c.power.disk.Remount(n.Name); err != nil {
 				return err

@@ -142,12 +142,12 @@ func (d *lossyDisks) aim(ctx context.Context, node string, aim scenarios.Aim) (t
 }
 
 // cut takes the power of the nodes at one instant and returns what it was measured to have done.
-func (d *lossyDisks) cut(ctx context.Context, nodes []*Node, seed uint64) (nemesis.Impact, error) {
+func (d *lossyDisks) cut(ctx context.Context, nodes []*Node, f nemesis.Fault) (nemesis.Impact, error) {
 	procs := map[string]process.Process{}
 	for _, n := range nodes {
 		procs[n.Name] = n.Process()
 	}
-	cut, err := process.PowerCut(ctx, d.disk, procs, process.CutOptions{Seed: seed, Loss: d.loss})
+	cut, err := process.PowerCut(ctx, d.disk, procs, process.CutOptions{Seed: f.Seed, Loss: d.loss, Off: f.Off})
 	if err != nil {
 		return nil, err
 	}
