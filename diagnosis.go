@@ -106,7 +106,7 @@ func stateIf(ok bool, wrong state) state {
 // possible lists the faults of a world.
 func possible(w scenarios.World) (names []string) {
 	for _, kind := range kinds {
-		if w.Possible(nemesis.Fault{Kind: kind}) == nil {
+		if w.Possible(nemesis.Fault{Kind: nemesis.Kind(kind)}) == nil {
 			names = append(names, kind)
 		}
 	}

@@ -228,7 +228,7 @@ func (p *matrixPlan) livePlan(r *result.Result) reports.Plan {
 	plan := reports.Plan{Header: *r, Dir: p.out, Expect: p.matrix.Expect(func(id string) bool { return r.Cell(id) != nil })}
 	for _, c := range p.matrix.Plan() {
 		plan.Cells = append(plan.Cells, reports.PlannedCell{
-			ID: c.ID, Contract: c.Contract, Fault: c.Fault.Kind, Target: string(c.Fault.Target), Recovery: string(c.Fault.Recovery),
+			ID: c.ID, Contract: c.Contract, Fault: string(c.Fault.Kind), Target: string(c.Fault.Target), Recovery: string(c.Fault.Recovery),
 			Cuts: c.Cuts, Expect: c.Expect,
 		})
 	}

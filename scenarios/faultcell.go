@@ -17,7 +17,7 @@ import (
 // the cell; what its trials found until then is in it, with the reason, and the cell is inconclusive.
 func (m *Matrix) faultCell(ctx context.Context, row result.Contract, f nemesis.Fault, progress func(string)) (cell result.Cell) {
 	cell = result.Cell{
-		ID: cellID(row, FaultName(f)), Contract: row, Fault: f.Kind, Target: string(f.Target), Recovery: string(f.Recovery),
+		ID: cellID(row, FaultName(f)), Contract: row, Fault: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery),
 		Load:    result.Load{Offered: float64(m.Fault.Rate), Producers: m.Fault.Clients, Outstanding: m.Fault.InFlight, Size: m.Fault.Size},
 		Control: IsControl(row, f), Repeat: m.repeat(row, FaultName(f)),
 	}

@@ -51,7 +51,7 @@ func (m *Matrix) Plan() []Planned {
 	for _, row := range m.Contracts {
 		if m.Perf != nil {
 			cells = append(cells, Planned{
-				ID: cellID(row, "performance"), Contract: row, Fault: nemesis.Fault{Kind: result.NoFault}, Expect: m.Perf.expect(),
+				ID: cellID(row, "performance"), Contract: row, Fault: nemesis.Fault{Kind: nemesis.None}, Expect: m.Perf.expect(),
 			})
 		}
 		for _, f := range m.Faults {
@@ -69,7 +69,7 @@ func (m *Matrix) Expect(done func(id string) bool) time.Duration {
 	for _, c := range m.Plan() {
 		switch {
 		case done(c.ID):
-		case c.Fault.Kind == result.NoFault:
+		case c.Fault.Kind == nemesis.None:
 			alone += c.Expect
 		default:
 			together += c.Expect
@@ -91,7 +91,7 @@ func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save 
 	}
 	var todo []Planned
 	for _, c := range m.Plan() {
-		if c.Fault.Kind != result.NoFault && !done(c.ID) {
+		if c.Fault.Kind != nemesis.None && !done(c.ID) {
 			todo = append(todo, c)
 		}
 	}

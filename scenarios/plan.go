@@ -40,7 +40,7 @@ func Faults() []nemesis.Fault {
 
 // FaultName returns the name of a column as --faults takes it, such as power-returns.
 func FaultName(f nemesis.Fault) string {
-	return result.Column(f.Kind, string(f.Target), string(f.Recovery))
+	return result.Column(string(f.Kind), string(f.Target), string(f.Recovery))
 }
 
 // SelectContracts returns the rows that names ask for, in print order; all without names. A SYNC_MASTER without the number

@@ -179,12 +179,12 @@ func (c *cell) Aim(ctx context.Context, aim scenarios.Aim) (time.Duration, error
 func (c *cell) Strike(ctx context.Context, f nemesis.Fault, stamps scenarios.Stamps) error {
 	nodes := c.targets(f.Target)
 	names := namesOf(nodes)
-	stamps.Fault(history.FaultStep{Name: f.Kind, Nodes: names, Phase: "start"})
+	stamps.Fault(history.FaultStep{Name: string(f.Kind), Nodes: names, Phase: "start"})
 	effect, err := c.strike(ctx, f, nodes)
 	if err != nil {
 		return err
 	}
-	stamps.Fault(history.FaultStep{Name: f.Kind, Nodes: names, Phase: "down", Effect: effect})
+	stamps.Fault(history.FaultStep{Name: string(f.Kind), Nodes: names, Phase: "down", Effect: effect})
 	return nil
 }
 
@@ -225,7 +225,7 @@ func (c *cell) Recover(ctx context.Context, f nemesis.Fault, stamps scenarios.St
 	var err error
 	switch f.Recovery {
 	case nemesis.Returns:
-		stamps.Fault(history.FaultStep{Name: f.Kind, Nodes: names, Phase: "restart"})
+		stamps.Fault(history.FaultStep{Name: string(f.Kind), Nodes: names, Phase: "restart"})
 		err = c.restart(ctx, f, struck)
 	case nemesis.Promoted:
 		slaves := c.targets(nemesis.Slave)
@@ -240,7 +240,7 @@ func (c *cell) Recover(ctx context.Context, f nemesis.Fault, stamps scenarios.St
 	if err != nil {
 		return err
 	}
-	stamps.Fault(history.FaultStep{Name: f.Kind, Nodes: names, Phase: "heal"})
+	stamps.Fault(history.FaultStep{Name: string(f.Kind), Nodes: names, Phase: "heal"})
 	return nil
 }
 
