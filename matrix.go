@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"holdfast/nemesis"
 	"holdfast/reports"
 	"holdfast/reports/result"
 	"holdfast/scenarios"
@@ -24,7 +23,8 @@ type matrixFlags struct {
 	out, world, system, home     string
 	contracts, faults            []string
 	cuts, rate, faultRate, size  int
-	parallel                     int
+	parallel, alone              int
+	rtt                          time.Duration
 	seed                         uint64
 	failOn, output               string
 }
@@ -46,18 +46,20 @@ junit.xml and the history of every cut, which 'holdfast check' judges again from
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&f.quick, "quick", false, "3 cuts a cell and short passes: about 3 minutes on 2 cores (without: 60 cuts, about an hour)")
+	flags.BoolVar(&f.quick, "quick", false, "four fault columns, 3 cuts a cell, short passes: about 3 minutes on 2 cores (without: every column, 60 cuts, hours)")
 	flags.StringVar(&f.out, "out", "", "directory of the results; one that was interrupted is resumed (default out/matrix-TIME)")
 	flags.StringVar(&f.system, "system", "reference", "system under test: reference[:PROFILE] or rocketmq:VERSION")
 	flags.StringVar(&f.home, "rocketmq-home", "", "directory of an unpacked Apache RocketMQ release, instead of jars by Maven")
 	flags.StringSliceVar(&f.contracts, "contracts", nil, "rows to measure, such as SYNC_MASTER/2+ASYNC_FLUSH (default all six)")
-	flags.StringSliceVar(&f.faults, "faults", nil, "columns to measure: kill-returns, power-returns, power-promoted, power-all, or none (default all four)")
+	flags.StringSliceVar(&f.faults, "faults", nil, "columns to measure, see --dry-run, or none (default all, with --quick four)")
 	flags.BoolVar(&f.noPerformance, "no-performance", false, "leave the performance cells out")
 	flags.IntVar(&f.cuts, "cuts", 0, "trials of each fault cell (default 3 with --quick, else 60)")
 	flags.IntVar(&f.rate, "rate", 0, "msg/s at which latency is measured (default half of the slowest row's saturation)")
 	flags.IntVar(&f.faultRate, "fault-rate", 0, "msg/s under which faults strike (default 2000, or 500 for rocketmq)")
 	flags.IntVar(&f.size, "size", bodySize, "mean body size in bytes; sizes vary by a quarter around it")
 	flags.IntVar(&f.parallel, "parallel", 0, "fault cells side by side (default 4, or 1 for rocketmq)")
+	flags.IntVar(&f.alone, "alone", -1, "trials of each fault cell that run alone on the machine and measure the time to recover (default 0 with --quick, else 3)")
+	flags.DurationVar(&f.rtt, "rtt", 0, "base round trip between the hosts of the sandbox, such as 200us (default as fast as it goes)")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes, arrival times and the phases of cuts")
 	flags.StringVar(&f.world, "world", worldAuto, "where fault cells run: auto, sandbox or loopback (kill only)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the cells and the time they will take, and stop")
@@ -88,7 +90,7 @@ func (f *matrixFlags) plan() (*matrixPlan, error) {
 	if m.Contracts, err = scenarios.SelectContracts(f.contracts); err != nil {
 		return nil, exit(exitUsage, err)
 	}
-	if m.Faults, err = f.columns(); err != nil {
+	if m.Columns, err = f.columns(); err != nil {
 		return nil, exit(exitUsage, err)
 	}
 	if err := f.validate(); err != nil {
@@ -97,6 +99,10 @@ func (f *matrixFlags) plan() (*matrixPlan, error) {
 	m.Contracts = supported(sys, m.Contracts)
 	m.Cuts = orElse(f.cuts, map[bool]int{true: 3, false: 60}[f.quick])
 	apache := sys.Name == cluster.RocketMQ
+	m.Alone = f.alone
+	if f.alone < 0 {
+		m.Alone = map[bool]int{true: 0, false: 3}[f.quick]
+	}
 	m.Parallel = orElse(f.parallel, map[bool]int{true: 1, false: 4}[apache])
 	m.Fault = faultLoad(f, apache)
 	if !f.noPerformance {
@@ -109,11 +115,18 @@ func (f *matrixFlags) plan() (*matrixPlan, error) {
 	return p, nil
 }
 
-func (f *matrixFlags) columns() ([]nemesis.Fault, error) {
+// columns are those asked for, each with the base round trip of the run where it has none of its own.
+func (f *matrixFlags) columns() ([]scenarios.Column, error) {
 	if len(f.faults) == 1 && f.faults[0] == result.NoFault {
 		return nil, nil
 	}
-	return scenarios.SelectFaults(f.faults)
+	all, err := scenarios.SelectColumns(f.faults, f.quick)
+	for i := range all {
+		if all[i].Site.RTT == 0 {
+			all[i].Site.RTT = f.rtt
+		}
+	}
+	return all, err
 }
 
 func (f *matrixFlags) validate() error {
@@ -124,10 +137,14 @@ func (f *matrixFlags) validate() error {
 	}{
 		{"--cuts", f.cuts, 0, 10_000}, {"--rate", f.rate, 0, 10_000_000}, {"--fault-rate", f.faultRate, 0, 1_000_000},
 		{"--size", f.size, 64, 1 << 20}, {"--parallel", f.parallel, 0, 64},
+		{"--alone", f.alone, -1, 10_000},
 	} {
 		if n.got < n.from || n.got > n.to {
 			return fmt.Errorf("%s %d is out of range; allowed: %d to %d", n.flag, n.got, n.from, n.to)
 		}
+	}
+	if f.rtt < 0 || f.rtt > time.Second {
+		return fmt.Errorf("--rtt %v is out of range; allowed: 0s to 1s", f.rtt)
 	}
 	for _, w := range []struct{ flag, got, allowed string }{
 		{"--world", f.world, "auto sandbox loopback"}, {"--fail-on", f.failOn, "violated loss"}, {"--output", f.output, "human json"},
@@ -170,6 +187,9 @@ func (f *matrixFlags) command(sys cluster.System) string {
 		if n.value != 0 {
 			words = append(words, fmt.Sprintf("%s %d", n.flag, n.value))
 		}
+	}
+	if f.rtt != 0 {
+		words = append(words, "--rtt "+f.rtt.String())
 	}
 	if f.size != bodySize {
 		words = append(words, fmt.Sprintf("--size %d", f.size))
@@ -227,10 +247,11 @@ func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 func (p *matrixPlan) livePlan(r *result.Result) reports.Plan {
 	plan := reports.Plan{Header: *r, Dir: p.out, Expect: p.matrix.Expect(func(id string) bool { return r.Cell(id) != nil })}
 	for _, c := range p.matrix.Plan() {
-		plan.Cells = append(plan.Cells, reports.PlannedCell{
-			ID: c.ID, Contract: c.Contract, Fault: string(c.Fault.Kind), Target: string(c.Fault.Target), Recovery: string(c.Fault.Recovery),
-			Cuts: c.Cuts, Expect: c.Expect,
-		})
+		cell := reports.PlannedCell{ID: c.ID, Contract: c.Contract, Fault: result.NoFault, Cuts: c.Cuts, Expect: c.Expect}
+		if c.Column != nil {
+			cell.Fault = c.Column.Name
+		}
+		plan.Cells = append(plan.Cells, cell)
 	}
 	return plan
 }

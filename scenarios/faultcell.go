@@ -9,47 +9,86 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/checker/history"
 	"holdfast/nemesis"
 	"holdfast/reports/result"
 )
 
 // faultCell runs the trials of a cell one after another and pools them. An error of the harness or of the system ends
-// the cell; what its trials found until then is in it, with the reason, and the cell is inconclusive.
-func (m *Matrix) faultCell(ctx context.Context, row result.Contract, f nemesis.Fault, progress func(string)) (cell result.Cell) {
-	cell = result.Cell{
-		ID: cellID(row, FaultName(f)), Contract: row, Fault: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery),
-		Load:    result.Load{Offered: float64(m.Fault.Rate), Producers: m.Fault.Clients, Outstanding: m.Fault.InFlight, Size: m.Fault.Size},
-		Control: IsControl(row, f), Repeat: m.repeat(row, FaultName(f)),
-	}
-	cell.History = filepath.Join("cells", cell.ID)
-	began := time.Now()
-	defer func() { cell.Seconds = time.Since(began).Seconds() }()
-	if err := m.World.Possible(f); err != nil {
-		return inconclusive(cell, "not possible here: "+err.Error())
-	}
-	pool := newPool(&cell)
-	for i := range m.Cuts {
-		t := m.trial(cell, row, f, i)
-		out, err := t.Run(ctx, m.World, func(text string) { progress(fmt.Sprintf("cut %d of %d: %s", i+1, m.Cuts, text)) })
-		if errors.Is(err, context.Canceled) {
-			cell = inconclusive(cell, fmt.Sprintf("interrupted in cut %d of %d", i+1, m.Cuts))
-			cell.Partial = true
-			break
+// the trial; what was found until then is in the cell, with the reason, and the cell is inconclusive.
+type faultCell struct {
+	m      *Matrix
+	plan   Planned
+	watch  Watcher
+	cell   result.Cell
+	pool   *pool
+	next   int  // trial to run
+	closed bool // nothing more is to be run
+	spent  time.Duration
+}
+
+// open lays out a cell; nothing is run.
+func (m *Matrix) open(p Planned, watch Watcher) *faultCell {
+	load, f := p.Column.Load.apply(m.Fault), p.Column.first()
+	c := &faultCell{m: m, plan: p, watch: watch, cell: result.Cell{
+		ID: p.ID, Contract: p.Contract, Fault: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery),
+		Name: p.Column.Name, Shows: p.Column.Shows, Schedule: scheduleOf(p.Column.Schedule),
+		Load:    result.Load{Offered: float64(load.Rate), Producers: load.Clients, Outstanding: load.InFlight, Size: load.Size},
+		Control: IsControl(p.Contract, *p.Column), Repeat: m.repeat(p.Contract, p.Column.Name),
+		History: filepath.Join("cells", p.ID),
+	}}
+	for _, f := range p.Column.Schedule {
+		if err := m.World.Possible(f); err != nil {
+			c.cell, c.closed = inconclusive(c.cell, "not possible here: "+err.Error()), true
+			return c
 		}
-		pool.add(t, out, err)
 	}
-	pool.finish()
-	return cell
+	c.pool = newPool(&c.cell)
+	return c
+}
+
+// run does the trials up to number upto. It may be called again for more.
+func (c *faultCell) run(ctx context.Context, upto int) {
+	if c.closed || c.next >= upto || ctx.Err() != nil {
+		return
+	}
+	began := time.Now()
+	defer func() { c.spent += time.Since(began) }()
+	c.watch.CellStarted(c.plan.ID)
+	for ; c.next < upto; c.next++ {
+		t := c.trial(c.next)
+		out, err := t.Run(ctx, c.m.World, func(text string) {
+			c.watch.Progress(c.plan.ID, fmt.Sprintf("cut %d of %d: %s", c.next+1, c.m.Cuts, text))
+		})
+		if errors.Is(err, context.Canceled) {
+			return
+		}
+		c.pool.add(t, out, err)
+	}
+}
+
+// finish sums the cell up.
+func (c *faultCell) finish() result.Cell {
+	if c.pool == nil {
+		return c.cell
+	}
+	if c.next < c.m.Cuts {
+		c.cell = inconclusive(c.cell, fmt.Sprintf("interrupted in cut %d of %d", c.next+1, c.m.Cuts))
+		c.cell.Partial = true
+	}
+	c.pool.finish()
+	c.cell.Seconds = c.spent.Seconds()
+	return c.cell
 }
 
 // trial describes cut i of a cell. Its seed depends on the matrix's seed, the cell and the cut alone, so that a cell run again,
 // alone or resumed, draws the same.
-func (m *Matrix) trial(cell result.Cell, row result.Contract, f nemesis.Fault, i int) Trial {
-	load := m.Fault
+func (c *faultCell) trial(i int) Trial {
+	m, id := c.m, c.plan.ID
 	return Trial{
-		Name: cell.ID, System: m.System, Contract: row, Fault: f, Index: i, Of: m.Cuts,
-		Seed: subSeed(m.Seed, cell.ID, i), Load: load,
-		Dir: filepath.Join(m.Out, "cells", cell.ID, fmt.Sprintf("cut-%d", i+1)),
+		Name: id, System: m.System, Contract: c.plan.Contract, Schedule: c.plan.Column.Schedule, Site: c.plan.Column.Site, Index: i, Of: m.Cuts,
+		Seed: subSeed(m.Seed, id, i), Load: c.plan.Column.Load.apply(m.Fault), Alone: i < m.Alone,
+		Dir: filepath.Join(m.Out, "cells", id, fmt.Sprintf("cut-%d", i+1)),
 	}
 }
 
@@ -78,7 +117,7 @@ func newPool(cell *result.Cell) *pool {
 func (p *pool) add(t Trial, out Outcome, err error) {
 	c := p.cell
 	row := result.Trial{
-		Seed: t.Seed, Effect: out.Effect, SinceSyncMS: ms(out.SinceSync),
+		Seed: t.Seed, Alone: t.Alone, Effect: out.Effect, SinceSyncMS: ms(out.SinceSync), Faults: effects(out.History),
 		History: filepath.Join(c.History, fmt.Sprintf("cut-%d", t.Index+1)),
 	}
 	defer func() { c.Trials = append(c.Trials, row) }()
@@ -117,6 +156,7 @@ func (p *pool) add(t Trial, out Outcome, err error) {
 		c.Causes = addCause(c.Causes, cause, n)
 	}
 	p.figures(&row, out)
+	p.harness(out.Harness)
 	if c.Timeline == nil || row.WindowMS > 0 && result.Sum(row.Lost) > 0 && c.Timeline.Trial == 1 && result.Sum(c.Trials[0].Lost) == 0 {
 		c.Timeline, c.Series = timeline(out.History)
 		c.Timeline.Trial = number
@@ -138,12 +178,61 @@ func (p *pool) figures(row *result.Trial, out Outcome) {
 			p.cell.LossWindow = &result.Window{MS: row.WindowMS}
 		}
 	}
+	p.predict(row, out)
+	if !row.Alone {
+		return
+	}
 	for _, ns := range out.Verdict.Figures.RTO {
 		row.RTOMS = max(row.RTOMS, ms(time.Duration(ns)))
 	}
 	if row.RTOMS > 0 {
 		p.rto = append(p.rto, row.RTOMS)
 	}
+}
+
+// unsynced is the effect of a power cut that predicts its loss: bytes of the master's commit log written since the fsync began
+// that was the last to complete.
+const unsynced = "commitLogUnsynced"
+
+// predict says what a single power cut whose nodes return was to lose. After a promotion another log counts, and after a second
+// fault the effects of both stand in one sum.
+func (p *pool) predict(row *result.Trial, out Outcome) {
+	bytes, known := out.Effect[unsynced]
+	if !known || out.RecordBytes == 0 || len(p.cell.Schedule) != 1 || p.cell.Recovery != string(nemesis.Returns) {
+		return
+	}
+	row.PredictedBytes = new(bytes)
+	row.Predicted = new(float64(bytes) / out.RecordBytes)
+}
+
+// harness takes over what the processes of the harness needed: the sum of their time, the longest of their stalls.
+func (p *pool) harness(trial map[string]result.Process) {
+	if p.cell.Harness == nil {
+		p.cell.Harness = map[string]result.Process{}
+	}
+	for name, used := range trial {
+		all := p.cell.Harness[name]
+		all.CPUSeconds += used.CPUSeconds
+		all.StallMS = max(all.StallMS, used.StallMS)
+		p.cell.Harness[name] = all
+	}
+}
+
+// effects lists the faults of a history with what they were measured to have done.
+func effects(h *history.History) []result.FaultEffect {
+	if h == nil {
+		return nil
+	}
+	var all []result.FaultEffect
+	for i := range h.Faults {
+		f := &h.Faults[i]
+		e := result.FaultEffect{Name: f.Name, Nodes: f.Nodes, Effect: f.Effect, StartMS: nsToMS(f.Start)}
+		if f.Heal >= 0 {
+			e.HealMS = nsToMS(f.Heal)
+		}
+		all = append(all, e)
+	}
+	return all
 }
 
 func (p *pool) reason(trial int, text string) {

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"holdfast/loadgen"
@@ -33,7 +34,7 @@ func hold(ctx context.Context, load *loadgen.Load, rate int, d time.Duration) er
 		}
 		s := load.Snapshot()
 		other := s.AckedTotal - s.Acked[fullStatus]
-		if float64(s.Rate) < rateShare*float64(rate) || other > degraded {
+		if float64(s.Rate) < held(rate) || other > degraded {
 			since, degraded = time.Now(), other
 			if since.Sub(began) > d+holdLimit {
 				return &Unfit{fmt.Sprintf("the load did not hold %d msg/s before the fault: %d msg/s acknowledged after %.0f s (%v)", rate, s.Rate, since.Sub(began).Seconds(), s.Acked)}
@@ -41,6 +42,11 @@ func hold(ctx context.Context, load *loadgen.Load, rate int, d time.Duration) er
 		}
 	}
 	return nil
+}
+
+// held is the rate in msg/s that counts as rate held: arrivals are random, and few arrivals more so.
+func held(rate int) float64 {
+	return min(rateShare*float64(rate), float64(rate)-4*math.Sqrt(float64(rate)))
 }
 
 // fullStatus is the acknowledgement that stands for all that the contract promises.
@@ -67,9 +73,13 @@ func replicating(ctx context.Context, cluster Cluster) error {
 
 const probes = 20
 
+// gapOf over the rate is how long the gap between random arrivals may be: ten times the mean.
+const gapOf = 10 * time.Second
+
 // keepsServing returns when sends have been acknowledged without a gap for d: the liveness phase.
-func keepsServing(ctx context.Context, load *loadgen.Load, d time.Duration) error {
+func keepsServing(ctx context.Context, load *loadgen.Load, rate int, d time.Duration) error {
 	began := time.Now()
+	gap := max(healthy, gapOf/time.Duration(max(rate, 1)))
 	since, last, lastAcks := began, began, load.Snapshot().AckedTotal
 	for {
 		if err := sleep(ctx, look); err != nil {
@@ -79,7 +89,7 @@ func keepsServing(ctx context.Context, load *loadgen.Load, d time.Duration) erro
 		switch {
 		case acks > lastAcks:
 			last, lastAcks = now, acks
-		case now.Sub(last) > healthy:
+		case now.Sub(last) > gap:
 			since = now
 		}
 		if last.After(began) && last.Sub(since) >= d {

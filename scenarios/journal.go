@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"holdfast/checker/history"
@@ -14,10 +15,11 @@ const nemesisClient = -1
 type journal struct {
 	rec    *history.Recorder
 	shard  *history.Shard
-	faults map[string]uint64 // operation of each fault under way, by name
+	faults map[string]uint64 // operation of each fault under way, by name and nodes
 
-	effect    map[string]int64 // of all faults, summed
-	sinceSync time.Duration    // before the cut
+	effect      map[string]int64 // of all faults, summed
+	sinceSync   time.Duration    // before the first cut
+	recordBytes float64          // of a message in the commit log, on average, at the last aim
 }
 
 func newJournal(rec *history.Recorder) (*journal, error) {
@@ -30,10 +32,11 @@ func newJournal(rec *history.Recorder) (*journal, error) {
 
 // Fault records a phase now. The phases of a fault share one operation.
 func (j *journal) Fault(step history.FaultStep) {
-	op, known := j.faults[step.Name]
+	key := step.Name + " " + strings.Join(step.Nodes, " ")
+	op, known := j.faults[key]
 	if !known || step.Phase == "start" {
 		op = j.shard.NextOp()
-		j.faults[step.Name] = op
+		j.faults[key] = op
 	}
 	for unit, n := range step.Effect {
 		j.effect[unit] += n
@@ -44,6 +47,11 @@ func (j *journal) Fault(step history.FaultStep) {
 // Role records that node serves group from now on.
 func (j *journal) Role(group, node string) {
 	j.record(history.Event{F: history.Role, Op: j.shard.NextOp(), Queue: j.rec.Sym(group), Node: j.rec.Sym(node), Role: "master"})
+}
+
+// CaughtUp records that node was verified to hold all that the master of group holds.
+func (j *journal) CaughtUp(group, node string) {
+	j.record(history.Event{F: history.CaughtUp, Op: j.shard.NextOp(), Queue: j.rec.Sym(group), Node: j.rec.Sym(node)})
 }
 
 func (j *journal) record(e history.Event) {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"holdfast/nemesis"
 	"holdfast/reports/result"
 )
 
@@ -26,8 +25,9 @@ type Matrix struct {
 	World     World // of the fault cells
 	Speed     World // of the performance cells: the real disk, alone on the machine
 	Contracts []result.Contract
-	Faults    []nemesis.Fault
+	Columns   []Column
 	Cuts      int // trials of each fault cell
+	Alone     int // of them so many run alone on the machine, the first ones: they measure the time to recover
 	Seed      uint64
 	Out       string // directory of results.json; trials go below it
 	Fault     FaultLoad
@@ -40,7 +40,7 @@ type Matrix struct {
 type Planned struct {
 	ID       string
 	Contract result.Contract
-	Fault    nemesis.Fault // Kind result.NoFault: a performance cell
+	Column   *Column // nil: a performance cell
 	Cuts     int
 	Expect   time.Duration
 }
@@ -51,12 +51,13 @@ func (m *Matrix) Plan() []Planned {
 	for _, row := range m.Contracts {
 		if m.Perf != nil {
 			cells = append(cells, Planned{
-				ID: cellID(row, "performance"), Contract: row, Fault: nemesis.Fault{Kind: nemesis.None}, Expect: m.Perf.expect(),
+				ID: cellID(row, "performance"), Contract: row, Expect: m.Perf.expect(),
 			})
 		}
-		for _, f := range m.Faults {
+		for i := range m.Columns {
+			c := &m.Columns[i]
 			cells = append(cells, Planned{
-				ID: cellID(row, FaultName(f)), Contract: row, Fault: f, Cuts: m.Cuts, Expect: time.Duration(m.Cuts) * m.Fault.expect(),
+				ID: cellID(row, c.Name), Contract: row, Column: c, Cuts: m.Cuts, Expect: time.Duration(m.Cuts) * c.expect(m.Fault),
 			})
 		}
 	}
@@ -69,18 +70,20 @@ func (m *Matrix) Expect(done func(id string) bool) time.Duration {
 	for _, c := range m.Plan() {
 		switch {
 		case done(c.ID):
-		case c.Fault.Kind == nemesis.None:
+		case c.Column == nil:
 			alone += c.Expect
 		default:
-			together += c.Expect
+			share := time.Duration(min(m.Alone, m.Cuts))
+			alone += c.Expect * share / time.Duration(m.Cuts)
+			together += c.Expect - c.Expect*share/time.Duration(m.Cuts)
 		}
 	}
 	return alone + together/time.Duration(max(m.Parallel, 1))
 }
 
-// Run fills every cell that r does not have yet and calls save after each. Performance cells run first and alone, fault
-// cells then up to Parallel at once. When ctx ends, the cells under way are reported as far as they got and the error is
-// that of ctx.
+// Run fills every cell that r does not have yet and calls save after each. Performance cells run first and alone, then
+// the trials of fault cells that measure the time to recover, alone too, then the others up to Parallel at once. When ctx
+// ends, the cells under way are reported as far as they got and the error is that of ctx.
 func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save func(*result.Result) error) error {
 	done := func(id string) bool { return r.Cell(id) != nil }
 	put := newKeeper(r, watch, save)
@@ -89,42 +92,39 @@ func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save 
 			return err
 		}
 	}
-	var todo []Planned
+	var todo []*faultCell
 	for _, c := range m.Plan() {
-		if c.Fault.Kind != nemesis.None && !done(c.ID) {
-			todo = append(todo, c)
+		if c.Column != nil && !done(c.ID) {
+			todo = append(todo, m.open(c, watch))
 		}
 	}
-	m.sideBySide(ctx, todo, watch, put.cell)
+	for _, c := range todo {
+		c.run(ctx, min(m.Alone, m.Cuts))
+	}
+	m.sideBySide(ctx, todo, put.cell)
 	if err := put.err(); err != nil {
 		return err
 	}
 	return ctx.Err()
 }
 
-// sideBySide runs fault cells, up to Parallel at once. Columns are interleaved, so that no fault has all quiet minutes.
-func (m *Matrix) sideBySide(ctx context.Context, todo []Planned, watch Watcher, put func(result.Cell)) {
-	work := make(chan Planned)
+// sideBySide runs what is left of fault cells, up to Parallel at once. Columns are interleaved, so that no fault has all
+// quiet minutes.
+func (m *Matrix) sideBySide(ctx context.Context, todo []*faultCell, put func(result.Cell)) {
+	work := make(chan *faultCell)
 	var workers sync.WaitGroup
 	for range max(m.Parallel, 1) {
 		workers.Go(func() {
 			for c := range work {
-				watch.CellStarted(c.ID)
-				cell := m.faultCell(ctx, c.Contract, c.Fault, func(text string) { watch.Progress(c.ID, text) })
-				if ctx.Err() == nil || len(cell.Trials) > 0 {
+				c.run(ctx, m.Cuts)
+				if cell := c.finish(); ctx.Err() == nil || len(cell.Trials) > 0 {
 					put(cell)
 				}
 			}
 		})
 	}
 	for _, c := range todo {
-		if ctx.Err() != nil {
-			break
-		}
-		select {
-		case work <- c:
-		case <-ctx.Done():
-		}
+		work <- c // a cell whose context has ended runs nothing, and reports what its first trials found
 	}
 	close(work)
 	workers.Wait()
@@ -175,9 +175,4 @@ func subSeed(seed uint64, cell string, trial int) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d/%s/%d", seed, cell, trial)
 	return h.Sum64() >> 1 // histories hold integers below 2^63
-}
-
-// expect estimates one trial: start, hold, fault, recovery, liveness, drain.
-func (l FaultLoad) expect() time.Duration {
-	return l.Restart + l.Hold + l.Window/2 + l.After
 }

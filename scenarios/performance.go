@@ -147,7 +147,7 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 	if err := freshDir(dir); err != nil {
 		return sum, nil, err
 	}
-	cluster, err := m.Speed.Open(ctx, Spec{Dir: dir, Contract: cell.Contract, Topic: topic, Queues: queues, Replicas: 2})
+	cluster, err := m.Speed.Open(ctx, Spec{Dir: dir, Contract: cell.Contract, Topic: topic, Queues: queues})
 	if err != nil {
 		return sum, nil, fmt.Errorf("start the cluster: %w", err)
 	}

@@ -28,19 +28,17 @@ func ContractName(c result.Contract) string {
 	return strings.ReplaceAll(c.String(), " ", "")
 }
 
-// Faults are the columns of the matrix beside performance, in print order.
-func Faults() []nemesis.Fault {
-	return []nemesis.Fault{
-		{Kind: "kill", Target: nemesis.Master, Recovery: nemesis.Returns},
-		{Kind: "power", Target: nemesis.Master, Recovery: nemesis.Returns},
-		{Kind: "power", Target: nemesis.Master, Recovery: nemesis.Promoted},
-		{Kind: "power", Target: nemesis.All, Recovery: nemesis.Returns},
+// Columns are those of the matrix beside performance, in print order. Source: faults.md section 4.
+func Columns() []Column {
+	one := func(kind nemesis.Kind, target nemesis.Target, recovery nemesis.Recovery) nemesis.Schedule {
+		return nemesis.Schedule{{Kind: kind, Target: target, Recovery: recovery}}
 	}
-}
-
-// FaultName returns the name of a column as --faults takes it, such as power-returns.
-func FaultName(f nemesis.Fault) string {
-	return result.Column(string(f.Kind), string(f.Target), string(f.Recovery))
+	return []Column{
+		{Name: "kill-returns", Quick: true, Schedule: one(nemesis.Kill, nemesis.Master, nemesis.Returns)},
+		{Name: "power-returns", Quick: true, Schedule: one(nemesis.Power, nemesis.Master, nemesis.Returns)},
+		{Name: "power-promoted", Quick: true, Schedule: one(nemesis.Power, nemesis.Master, nemesis.Promoted)},
+		{Name: "power-all", Quick: true, Schedule: one(nemesis.Power, nemesis.All, nemesis.Returns)},
+	}
 }
 
 // SelectContracts returns the rows that names ask for, in print order; all without names. A SYNC_MASTER without the number
@@ -54,10 +52,14 @@ func SelectContracts(names []string) ([]result.Contract, error) {
 	return selectBy("--contracts", rows, names, ContractName, wanted)
 }
 
-// SelectFaults returns the columns that names ask for, in print order; all without names.
-func SelectFaults(names []string) ([]nemesis.Fault, error) {
-	return selectBy("--faults", Faults(), names, FaultName, func(f nemesis.Fault, name string) bool {
-		return strings.EqualFold(name, FaultName(f))
+// SelectColumns returns the columns that names ask for, in print order; without names all, or the quick ones.
+func SelectColumns(names []string, quick bool) ([]Column, error) {
+	all := Columns()
+	if len(names) == 0 && quick {
+		return slices.DeleteFunc(all, func(c Column) bool { return !c.Quick }), nil
+	}
+	return selectBy("--faults", all, names, func(c Column) string { return c.Name }, func(c Column, name string) bool {
+		return strings.EqualFold(name, c.Name)
 	})
 }
 
@@ -87,10 +89,4 @@ func selectBy[T any](flag string, all []T, names []string, nameOf func(T) string
 func cellID(c result.Contract, column string) string {
 	slug := strings.NewReplacer("_", "-", "/", "-", " + ", ".")
 	return strings.ToLower(slug.Replace(c.String())) + "." + column
-}
-
-// IsControl reports whether the cell must lose something, or the harness is broken: ASYNC_MASTER + ASYNC_FLUSH whose
-// master loses power and returns. Source: contracts.md section 5.
-func IsControl(c result.Contract, f nemesis.Fault) bool {
-	return c.BrokerRole == "ASYNC_MASTER" && c.FlushDiskType == "ASYNC_FLUSH" && f.Kind == "power" && f.Recovery == nemesis.Returns
 }

@@ -28,12 +28,14 @@ type Trial struct {
 	Name     string // of the cell, for the history's header
 	System   result.System
 	Contract result.Contract
-	Fault    nemesis.Fault
+	Schedule nemesis.Schedule
+	Site     Site
 	Index    int // trial Index of Of, from 0: the stratum of a power cut
 	Of       int
 	Seed     uint64
 	Load     FaultLoad
 	Dir      string // of the history and the logs; made by Run
+	Alone    bool   // nothing else runs on the machine: the time to recover means something
 	// Twin runs everything but the fault's own act: no process is stopped, no byte dropped. A twin must come out
 	// inconclusive, or the harness counts faults that did nothing.
 	Twin bool
@@ -47,6 +49,7 @@ type FaultLoad struct {
 	After    time.Duration // how long it goes on after the heal: the liveness phase
 	MinAcks  int64         // fewer acknowledgements make the trial inconclusive
 	Window   time.Duration // flush window that cuts are spread over
+	Readers  int           // consumers of a group that poll all the while
 	Drain    time.Duration // deadline of the complete reads
 	Timeout  time.Duration // of a client's request
 	Restart  time.Duration // what the system takes to start and to serve again, for estimates
@@ -60,7 +63,10 @@ type Outcome struct {
 	Effect  map[string]int64
 	// SinceSync is how long before the cut the disk had completed an fsync of the commit log; 0 when it is not known.
 	SinceSync time.Duration
-	History   *history.History
+	// RecordBytes is what a message took of the commit log on average, before the last cut; 0 without one.
+	RecordBytes float64
+	Harness     map[string]result.Process // of the processes of the harness beside the generator
+	History     *history.History
 }
 
 // Run does the trial in a world. An error means that the harness or the system could not run: it is no verdict. The history
@@ -70,7 +76,7 @@ func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out
 		return out, err
 	}
 	progress("starting the cluster")
-	cluster, err := world.Open(ctx, Spec{Dir: filepath.Join(t.Dir, "cluster"), Contract: t.Contract, Topic: topic, Queues: queues, Replicas: 2, Faulty: true})
+	cluster, err := world.Open(ctx, Spec{Dir: filepath.Join(t.Dir, "cluster"), Contract: t.Contract, Topic: topic, Queues: queues, Faulty: true, Site: t.Site})
 	if err != nil {
 		return out, fmt.Errorf("start the cluster: %w", err)
 	}
@@ -106,7 +112,8 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 		return err
 	}
 	err = t.underLoad(ctx, cluster, rec, journal, progress)
-	out.Effect, out.SinceSync = journal.effect, journal.sinceSync
+	out.Effect, out.SinceSync, out.RecordBytes = journal.effect, journal.sinceSync, journal.recordBytes
+	out.Harness = cluster.Harness()
 	if err != nil {
 		return err
 	}
@@ -114,7 +121,7 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 	return drain(ctx, cluster, rec, t.Load.Drain)
 }
 
-// underLoad runs the load with the fault in the middle of it.
+// underLoad runs the load with the faults in the middle of it.
 func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Recorder, journal *journal, progress func(string)) error {
 	load, err := loadgen.Start(ctx, loadgen.Config{
 		System: cluster.Driver(), Topic: topic, Queues: queues,
@@ -125,35 +132,54 @@ func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Reco
 	if err != nil {
 		return fmt.Errorf("start the load: %w", err)
 	}
-	err = t.strike(ctx, cluster, load, journal, progress)
-	return errors.Join(err, load.Stop().Err)
+	readers, err := t.readers(ctx, cluster, rec)
+	if err == nil {
+		err = t.strike(ctx, cluster, load, journal, progress)
+	}
+	err = errors.Join(err, load.Stop().Err)
+	for _, r := range readers {
+		_, failed := r.Stop()
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
+// readerClient is the history's client of the first reader; loads count up from 1.
+const readerClient = 1 << 16
+
+// readers starts the consumers: each reads every queue for a group of its own, so that what it sees is a history by itself.
+func (t Trial) readers(ctx context.Context, cluster Cluster, rec *history.Recorder) ([]*loadgen.Consumption, error) {
+	var all []*loadgen.Consumption
+	for i := range t.Load.Readers {
+		c, err := loadgen.Consume(ctx, loadgen.ConsumeConfig{
+			System: cluster.Driver(), Topic: topic, Queues: queues, Group: fmt.Sprintf("readers-%d", i+1),
+			Timeout: t.Load.Timeout, Recorder: rec, Process: readerClient + int32(i), CommitInterval: readerCommits,
+		})
+		if err != nil {
+			return all, fmt.Errorf("start a consumer: %w", err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// readerCommits is how often a reader commits: more often than Apache's clients, so that a fault of seconds meets commits.
+const readerCommits = 500 * time.Millisecond
+
+// strike lets the load hold its rate, does the faults, and sees that the system serves again.
 func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, journal *journal, progress func(string)) error {
 	progress(fmt.Sprintf("holding %d msg/s", t.Load.Rate))
 	if err := hold(ctx, load, t.Load.Rate, t.Load.Hold); err != nil {
 		return err
 	}
-	rng := rand.New(rand.NewPCG(t.Seed, uint64(t.Index)))
-	fault := t.Fault
-	fault.Seed, fault.Off = rng.Uint64(), t.Twin
-	if fault.Kind == "power" {
-		aim := Aim{Stratum: t.Index, Of: t.Of, U: rng.Float64(), Window: t.Load.Window, Synchronous: t.Contract.FlushDiskType == "SYNC_FLUSH"}
-		var err error
-		if journal.sinceSync, err = cluster.Aim(ctx, aim); err != nil {
-			return fmt.Errorf("aim the cut: %w", err)
-		}
+	c := campaign{
+		trial: &t, cluster: cluster, load: load, journal: journal, say: progress, rng: rand.New(rand.NewPCG(t.Seed, uint64(t.Index))),
 	}
-	progress(FaultName(fault))
-	if err := cluster.Strike(ctx, fault, journal); err != nil {
-		return fmt.Errorf("%s: %w", FaultName(fault), err)
-	}
-	progress("recovering")
-	if err := cluster.Recover(ctx, fault, journal); err != nil {
-		return fmt.Errorf("recover from %s: %w", FaultName(fault), err)
+	if err := c.run(ctx); err != nil {
+		return err
 	}
 	progress("serving again")
-	return keepsServing(ctx, load, t.Load.After)
+	return keepsServing(ctx, load, t.Load.Rate, t.Load.After)
 }
 
 func (t Trial) header(cluster Cluster) history.Header {

@@ -26,8 +26,17 @@ type Spec struct {
 	Contract result.Contract
 	Topic    string
 	Queues   int
-	Replicas int  // brokers of the group: 1 (master alone) or 2 (master and slave)
-	Faulty   bool // the world's faults must be possible: stores on its disks
+	Faulty   bool // the world's faults must be possible: stores on its disks, nodes on its network
+	Site     Site
+}
+
+// Site is what a cluster stands on, beside its contract.
+type Site struct {
+	Brokers   int               // of the group, a master and its slaves: 1 to 5; 0: 2
+	RTT       time.Duration     // base round trip between any two hosts; 0: as fast as the world goes
+	Posix     bool              // names of files need a sync of their directory; default: as ext4
+	RealFsync bool              // each fsync of a lossy disk reaches the real one, too; default: durability is modelled
+	Settings  map[string]string // lines of the brokers' configuration that come after all others
 }
 
 // Stamps records what the nemesis does, each at the instant of the call, so callers stamp before acting and after.
@@ -49,17 +58,29 @@ type Cluster interface {
 	Serving() []string
 	// Master is the node that serves the group now.
 	Master() string
+	// LogEnd is the physical end of the master's commit log in bytes.
+	LogEnd(ctx context.Context) (int64, error)
+	// CatchUp returns the slaves that run and hold by now all that the master held when it was called, waiting for
+	// them until ctx ends.
+	CatchUp(ctx context.Context) (held []string, err error)
 	// Aim blocks until the instant of a power cut has come and returns how long before it the disk completed an fsync of
 	// the master's commit log. It errs when the disk sees no fsync.
 	Aim(ctx context.Context, aim Aim) (sinceSync time.Duration, err error)
-	// Strike does the fault and stamps start and, when nodes were stopped, down with the measured effect.
-	Strike(ctx context.Context, f nemesis.Fault, stamps Stamps) error
-	// Recover does what f.Recovery says, stamps restart, role and heal, and returns when the group is served again.
-	Recover(ctx context.Context, f nemesis.Fault, stamps Stamps) error
+	// Inject does the fault and stamps start and, when nodes were stopped, down with the measured effect.
+	Inject(ctx context.Context, f nemesis.Fault, stamps Stamps) (Struck, error)
 	// CPUSeconds returns the processor time, user and system, of each process so far: the nodes, and the disk where there is one.
 	CPUSeconds() map[string]float64
+	// Harness measures the processes of the harness that serve this cluster: switch, disk.
+	Harness() map[string]result.Process
 	// Close ends every process and removes the stores, but not the logs.
 	Close() error
+}
+
+// Struck is a fault that has been injected.
+type Struck interface {
+	// Heal ends it as its recovery says, stamps restart, role and heal, and returns when the heal is verified: nodes answer,
+	// packets pass, the group is served again. It is called once.
+	Heal(ctx context.Context, stamps Stamps) error
 }
 
 // Aim says when a cut falls: cut Stratum of Of at Phase(Stratum, Of, U, Window) after an fsync of the commit log ended.

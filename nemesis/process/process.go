@@ -26,11 +26,12 @@ type Process interface {
 
 // Command is a program to be started as a node.
 type Command struct {
-	Name string   // of the node, for errors
-	Argv []string // the program and its arguments
-	Env  []string // KEY=VALUE, beside the harness's own environment
-	Dir  string   // working directory; "/" when empty. Never a mount: what runs there would hold it
-	Log  string   // file that receives standard output and error, appended; empty: discarded
+	Name  string   // of the node, for errors
+	Argv  []string // the program and its arguments
+	Env   []string // KEY=VALUE, beside the harness's own environment
+	Dir   string   // working directory; "/" when empty. Never a mount: what runs there would hold it
+	NetNS *os.File
+	Log   string // file that receives standard output and error, appended; empty: discarded
 }
 
 // Started is a process started by [Start]: the head of a process group of its own, killed by the kernel when the

@@ -19,6 +19,8 @@ const (
 	groupName      = "a"
 	nameServerName = "ns"
 	permReadWrite  = 6
+	brokersDefault = 2
+	brokersMax     = 5
 	killTimeout    = 10 * time.Second // a process that has not ended by then hangs in the kernel
 )
 
@@ -33,13 +35,23 @@ type Options struct {
 	Dir     string // configurations, logs and, without Mounts, stores go below it; made when absent
 	Brokers int    // 1: a master; 2: a master and a slave. Default 2
 	Topics  []Topic
-	// Host is the address that the nodes listen on; default 127.0.0.1.
-	Host netip.Addr
-	// FixedPorts takes RocketMQ's own ports instead of free ones: in a network namespace of the group's own.
-	FixedPorts bool
+	// Site says where each node lives; nil: on 127.0.0.1, at ports that are free.
+	Site Site
+	// Settings are lines of the brokers' configuration that come after all others.
+	Settings Settings
+	// Env is the environment of each node's process beside the harness's own, by node name: KEY=VALUE.
+	Env map[string][]string
 	// Mounts gives the store directory of each broker by node name, where it is a mount: the group then neither makes
 	// nor opens it, and the caller writes what Seed says into the directory behind it before mounting. Default: directories below Dir.
 	Mounts map[string]string
+}
+
+// Site is where the nodes of a group live: a host of its own for each, with RocketMQ's own ports.
+type Site interface {
+	// Addr is the address of a node's host.
+	Addr(node string) netip.Addr
+	// NetNS is the network namespace in which a node's process starts; it may be another after each reboot of the host.
+	NetNS(node string) *os.File
 }
 
 // Group is one broker group with its name server. Its methods are called by one goroutine at a time.
@@ -58,13 +70,10 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 		return nil, err
 	}
 	if opt.Brokers == 0 {
-		opt.Brokers = 2
+		opt.Brokers = brokersDefault
 	}
-	if opt.Brokers < 1 || opt.Brokers > 2 {
-		return nil, usage("%d brokers in a group; allowed: 1, 2", opt.Brokers)
-	}
-	if !opt.Host.IsValid() {
-		opt.Host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if opt.Brokers < 1 || opt.Brokers > brokersMax {
+		return nil, usage("%d brokers in a group; allowed: 1 to %d", opt.Brokers, brokersMax)
 	}
 	dir, err := filepath.Abs(opt.Dir)
 	if err != nil {
@@ -73,8 +82,8 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 	opt.Dir = dir
 	g := &Group{System: sys, Contract: c, Name: groupName, opt: opt}
 	nsPort, ports := fixedPorts(opt.Brokers)
-	if !opt.FixedPorts {
-		if nsPort, ports, err = freePorts(opt.Host, opt.Brokers); err != nil {
+	if opt.Site == nil {
+		if nsPort, ports, err = freePorts(loopback, opt.Brokers); err != nil {
 			return nil, err
 		}
 	}
@@ -84,13 +93,23 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 		if id == 0 {
 			role = Master
 		}
-		g.add(&Node{Name: fmt.Sprintf("%s-%d", g.Name, id), Role: role, brokerID: id, haPort: port + haPortAbove}, port)
+		g.add(&Node{Name: nodeName(id), Role: role, brokerID: id, socket: id, haPort: port + haPortAbove}, port)
 	}
 	return g, nil
 }
 
+// nodeName is the name of the broker that starts with that broker id.
+func nodeName(id int) string { return fmt.Sprintf("%s-%d", groupName, id) }
+
+// loopback is where nodes without a host of their own listen.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
 func (g *Group) add(n *Node, port uint16) {
-	n.Addr = netip.AddrPortFrom(g.opt.Host, port)
+	n.System = g.System
+	n.Addr = netip.AddrPortFrom(loopback, port)
+	if g.opt.Site != nil {
+		n.Addr = netip.AddrPortFrom(g.opt.Site.Addr(n.Name), port)
+	}
 	n.Home = filepath.Join(g.opt.Dir, "nodes", n.Name)
 	n.Log = filepath.Join(n.Home, "process.log")
 	if n.Role != NameServer {
@@ -115,7 +134,7 @@ func (g *Group) Brokers() []*Node { return g.nodes[1:] }
 // brokers returns how many copies the present master can count on, its own among them.
 func (g *Group) brokers() int {
 	if g.promoted {
-		return 1
+		return g.opt.Brokers - 1
 	}
 	return g.opt.Brokers
 }

@@ -25,14 +25,16 @@ const (
 
 // Node is one process of a group, running or not. Its fields are set by New; only the group changes them.
 type Node struct {
-	Name  string         // ns, a-0, a-1: the name of the history
-	Role  Role           // changes by Promote
-	Addr  netip.AddrPort // where clients reach it
-	Store string         // store directory as the process sees it; empty for a name server. May be a mount: only the node touches it
-	Home  string         // configuration, logs and crash reports of the process; never a mount
-	Log   string         // file of its standard output and error
+	Name   string         // ns, a-0, a-1: the name of the history
+	Role   Role           // changes by Promote
+	Addr   netip.AddrPort // where clients reach it
+	System System         // that runs there; a rolling upgrade changes it
+	Store  string         // store directory as the process sees it; empty for a name server. May be a mount: only the node touches it
+	Home   string         // configuration, logs and crash reports of the process; never a mount
+	Log    string         // file of its standard output and error
 
 	brokerID int
+	socket   int // outlet of the power line
 	haPort   uint16
 	settings Settings
 	process  process.Process
@@ -41,15 +43,18 @@ type Node struct {
 // Process returns the running process, or the last one that ran; nil before the first start. A nemesis signals it.
 func (n *Node) Process() process.Process { return n.process }
 
+// outlet is where the node's power comes from, on its cluster's line: it keeps it when its role changes.
+func (n *Node) outlet() int { return n.socket }
+
 // Running reports whether the node's process has been started and has not ended.
 func (n *Node) Running() bool { return n.process != nil && process.Alive(n.process) }
 
-// ports lists what the node will listen on under sys.
-func (n *Node) ports(sys System) []uint16 {
+// ports lists what the node will listen on.
+func (n *Node) ports() []uint16 {
 	ports := []uint16{n.Addr.Port()}
 	if n.Role != NameServer {
 		ports = append(ports, n.haPort)
-		if sys.Name == RocketMQ {
+		if n.System.Name == RocketMQ {
 			ports = append(ports, n.Addr.Port()-fastPortBelow)
 		}
 	}

@@ -82,6 +82,18 @@ func (g *Group) level(ctx context.Context, n *Node) error {
 	return nil
 }
 
+// holds returns nil when slave n is connected to master m and its log reaches end.
+func (g *Group) holds(ctx context.Context, m, n *Node, end int64) error {
+	if err := g.linked(ctx, m, n); err != nil {
+		return err
+	}
+	has, err := logEnd(ctx, n.Addr.String())
+	if err == nil && has < end {
+		err = fmt.Errorf("its commit log ends at %d, that of %s reached %d before", has, m.Name, end)
+	}
+	return err
+}
+
 // linked returns nil when the slave has a replication connection: equal ends say nothing of an empty group.
 func (g *Group) linked(ctx context.Context, m, n *Node) error {
 	open, err := connected(n.process.PID(), m.haPort)

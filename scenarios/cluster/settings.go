@@ -101,17 +101,18 @@ func (g *Group) brokerSettings(n *Node) Settings {
 	if n.Role == Slave {
 		s = append(s, parseLines(g.Contract.SlaveConf())...)
 	} else {
-		s = append(s, parseLines(masterConf(g.System, g.Contract, g.brokers()))...)
+		s = append(s, parseLines(masterConf(n.System, g.Contract, g.brokers()))...)
 	}
-	if g.System.Name == Reference {
-		return append(s, referenceSettings(g.System)...)
+	if n.System.Name == Reference {
+		s = append(s, referenceSettings(n.System)...)
+		return append(s, g.opt.Settings...)
 	}
-	s = append(s, rocketmqSettings(g.System)...)
-	if n.Role == Slave && g.System.Profile == "rocketmq-4.9" {
+	s = append(s, rocketmqSettings(n.System)...)
+	if n.Role == Slave && n.System.Profile == "rocketmq-4.9" {
 		m := g.Master()
 		s = append(s, Setting{"haMasterAddress", netip.AddrPortFrom(m.Addr.Addr(), m.haPort).String()})
 	}
-	return s
+	return append(s, g.opt.Settings...)
 }
 
 // masterConf returns the lines that make the contract on a master with that many brokers in its group. A promoted or single

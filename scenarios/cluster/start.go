@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -87,7 +88,7 @@ func (g *Group) ready(ctx context.Context, n *Node) error {
 	if err := n.await(ctx, pollNode, "answering on "+n.Addr.String(), n.answers); err != nil {
 		return err
 	}
-	if m := g.Master(); n.Role == Slave && m.Running() && g.System.Name == RocketMQ {
+	if m := g.Master(); n.Role == Slave && m.Running() && n.System.Name == RocketMQ {
 		return n.await(ctx, pollNode, "told of its master", func(ctx context.Context) error { return introduce(ctx, n, m) })
 	}
 	return nil
@@ -98,8 +99,10 @@ func (g *Group) launch(n *Node) error {
 	if n.Running() {
 		return broken("%s runs already", n.Name)
 	}
-	if err := assertFree(n.Name, g.opt.Host, n.ports(g.System)); err != nil {
-		return broken("%w", err)
+	if g.opt.Site == nil { // a host of its own has no other listeners
+		if err := assertFree(n.Name, loopback, n.ports()); err != nil {
+			return broken("%w", err)
+		}
 	}
 	if err := g.writeFiles(n); err != nil {
 		return broken("%s: %w", n.Name, err)
@@ -119,13 +122,13 @@ func (g *Group) writeFiles(n *Node) error {
 	}
 	if n.Role == NameServer {
 		n.settings = Settings{{"listenPort", strconv.Itoa(int(n.Addr.Port()))}}
-		if g.System.Profile == "rocketmq-5" {
+		if n.System.Profile == "rocketmq-5" {
 			n.settings = append(n.settings, Setting{"bindAddress", n.Addr.Addr().String()})
 		}
 	} else {
 		n.settings = g.brokerSettings(n)
 	}
-	if g.System.Name == RocketMQ {
+	if n.System.Name == RocketMQ {
 		if err := os.MkdirAll(filepath.Join(n.Home, scratchDir), 0o755); err != nil {
 			return err
 		}
@@ -149,9 +152,12 @@ const logback = `<configuration>
 
 // command returns how the node's program is started.
 func (g *Group) command(n *Node) process.Command {
-	c := process.Command{Name: n.Name, Dir: "/", Log: n.Log}
-	if g.System.Name == Reference {
-		program := g.System.Binary
+	c := process.Command{Name: n.Name, Dir: "/", Log: n.Log, Env: g.opt.Env[n.Name]}
+	if g.opt.Site != nil {
+		c.NetNS = g.opt.Site.NetNS(n.Name)
+	}
+	if n.System.Name == Reference {
+		program := n.System.Binary
 		if program == "" {
 			program = ownProgram()
 		}
@@ -161,12 +167,12 @@ func (g *Group) command(n *Node) process.Command {
 		}
 		return c
 	}
-	j := g.System.java
-	home := g.System.Home
+	j := n.System.java
+	home := n.System.Home
 	if home == "" {
 		home = n.Home
 	}
-	c.Env = []string{"ROCKETMQ_HOME=" + home, "NAMESRV_ADDR=" + g.NameServer()}
+	c.Env = append(slices.Clone(c.Env), "ROCKETMQ_HOME="+home, "NAMESRV_ADDR="+g.NameServer())
 	size, class := brokerMachine, brokerClass
 	if n.Role == NameServer {
 		size, class = nameServerMachine, nameServerClass

@@ -1,0 +1,204 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/loadgen/driver"
+	"holdfast/loadgen/driver/rocketmq"
+	"holdfast/reports/result"
+	"holdfast/scenarios"
+)
+
+// startLimit bounds how long a cluster may take to start or to serve again; a JVM on a busy machine needs most of it.
+const startLimit = 120 * time.Second
+
+// cell is a running cluster with what a world adds to a group.
+type cell struct {
+	*Group
+	dir    string
+	system driver.System
+	others map[string]System // for rolling upgrades, by version
+	disks  *disks            // nil: the real disk
+	hosts  *hosts            // nil: 127.0.0.1
+	clocks *clocks           // nil: nobody sets the clock
+}
+
+// open starts a group for spec and the driver that speaks to it. On an error the caller closes what the world has added.
+func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell, error) {
+	opt := Options{
+		Dir: spec.Dir, Brokers: spec.Site.Brokers, Topics: []Topic{{Name: spec.Topic, Queues: spec.Queues}},
+		Settings: settingsOf(spec.Site.Settings),
+	}
+	if c.disks != nil {
+		opt.Mounts = c.disks.mounts
+	}
+	if c.hosts != nil {
+		opt.Site = c.hosts
+	}
+	if c.clocks != nil {
+		opt.Env = c.clocks.env
+	}
+	var err error
+	if c.Group, err = New(sys, spec.Contract, opt); err != nil {
+		return nil, err
+	}
+	starting, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	if c.disks != nil {
+		if err := c.disks.mount(c.Group); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.Group.Start(starting); err != nil {
+		return nil, err
+	}
+	c.system, err = rocketmq.New(rocketmq.Config{
+		NameServers: []string{c.NameServer()}, Groups: []string{c.Name}, Nodes: c.Addresses(),
+	})
+	if err != nil {
+		return nil, errors.Join(err, c.Group.Close())
+	}
+	return c, nil
+}
+
+// settingsOf puts settings in the order of their keys.
+func settingsOf(byKey map[string]string) Settings {
+	var s Settings
+	for key, value := range byKey {
+		s = append(s, Setting{key, value})
+	}
+	slices.SortFunc(s, func(a, b Setting) int { return strings.Compare(a.Key, b.Key) })
+	return s
+}
+
+// brokersOf is how many brokers a site asks for.
+func brokersOf(site scenarios.Site) int {
+	if site.Brokers == 0 {
+		return brokersDefault
+	}
+	return site.Brokers
+}
+
+// Driver returns the cluster as its clients see it.
+func (c *cell) Driver() driver.System { return c.system }
+
+// QueueGroup returns the broker name.
+func (c *cell) QueueGroup() string { return c.Name }
+
+// Nodes lists the brokers, the master of the start first.
+func (c *cell) Nodes() []string { return namesOf(c.Brokers()) }
+
+// Master is the node that serves the group now.
+func (c *cell) Master() string { return c.Group.Master().Name }
+
+// Serving lists the brokers that are up, the master first.
+func (c *cell) Serving() []string {
+	names := []string{c.Master()}
+	for _, n := range c.Brokers() {
+		if n.Name != names[0] && n.Running() {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// LogEnd asks the master.
+func (c *cell) LogEnd(ctx context.Context) (int64, error) {
+	return logEnd(ctx, c.Group.Master().Addr.String())
+}
+
+// CatchUp compares ends, not contents: a slave that is longer than its master counts as one that holds all of it.
+func (c *cell) CatchUp(ctx context.Context) (held []string, err error) {
+	end, err := c.LogEnd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := c.Group.Master()
+	for _, n := range c.Brokers() {
+		if n == m || !n.Running() {
+			continue
+		}
+		if err = n.await(ctx, pollGroup, "caught up", func(ctx context.Context) error { return c.holds(ctx, m, n, end) }); err != nil {
+			return held, err
+		}
+		held = append(held, n.Name)
+	}
+	return held, nil
+}
+
+// CPUSeconds returns the processor time of each process so far.
+func (c *cell) CPUSeconds() map[string]float64 {
+	seconds := map[string]float64{}
+	for name, u := range c.Usage() {
+		seconds[name] = u.CPUSeconds
+	}
+	for name, p := range c.Harness() {
+		seconds[name] = p.CPUSeconds
+	}
+	return seconds
+}
+
+// Harness measures the disk and the switch; one that has ended is left out.
+func (c *cell) Harness() map[string]result.Process {
+	all := map[string]result.Process{}
+	if c.disks != nil {
+		if s, err := c.disks.disk.Stats(c.Master()); err == nil {
+			all["disk"] = result.Process{CPUSeconds: s.CPU.Seconds(), StallMS: milliseconds(s.Stall)}
+		}
+	}
+	if c.hosts != nil {
+		if s, err := c.hosts.packets.Stats(); err == nil {
+			all["switch"] = result.Process{CPUSeconds: s.CPU.Seconds(), StallMS: milliseconds(s.Stall)}
+		}
+	}
+	return all
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// Close ends every process and removes the stores, but not the logs.
+func (c *cell) Close() error {
+	var errs []error
+	if c.system != nil {
+		errs = append(errs, c.system.Close())
+	}
+	errs = append(errs, c.Group.Close(), c.closeWorld())
+	return errors.Join(append(errs, os.RemoveAll(filepath.Join(c.dir, "stores")))...)
+}
+
+// closeWorld ends what the world has added to the group, whose processes have ended.
+func (c *cell) closeWorld() error {
+	var errs []error
+	if c.disks != nil {
+		errs = append(errs, c.disks.close())
+	}
+	if c.hosts != nil {
+		errs = append(errs, c.hosts.close())
+	}
+	if c.clocks != nil {
+		errs = append(errs, c.clocks.close())
+	}
+	return errors.Join(errs...)
+}
+
+// Aim needs a disk that says when it was synced.
+func (c *cell) Aim(ctx context.Context, aim scenarios.Aim) (time.Duration, error) {
+	if c.disks == nil {
+		return 0, errors.New("only the lossy disk of the world sandbox says when it was synced")
+	}
+	return c.disks.aim(ctx, c.Master(), aim)
+}
+
+func namesOf(nodes []*Node) []string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.Name
+	}
+	return names
+}

@@ -1,0 +1,51 @@
+package cluster
+
+import (
+	"context"
+
+	"holdfast/nemesis"
+	"holdfast/nemesis/disk"
+	"holdfast/nemesis/process"
+)
+
+// commitLogUnsynced is the effect of a cut by which its loss is predicted: bytes of the master's commit log that were written
+// after the last completed fsync of it began.
+const commitLogUnsynced = "commitLogUnsynced"
+
+// cutPower takes the power of the nodes at one instant, that of their disks and of their network, and returns what it was
+// measured to have done.
+func (c *cell) cutPower(ctx context.Context, nodes []*Node, f nemesis.Fault) (nemesis.Impact, error) {
+	procs := map[string]process.Process{}
+	for _, n := range nodes {
+		procs[n.Name] = n.Process()
+	}
+	cut, err := process.PowerCut(ctx, c.disks.disk, procs, process.CutOptions{Seed: f.Seed, Loss: disk.LossOf(f.Params.Survive, c.disks.names), Off: f.Off})
+	if err != nil {
+		return nil, err
+	}
+	effect := cut.Effect()
+	if master, struck := cut.Disks[c.Master()]; struck {
+		effect[commitLogUnsynced] = master.PredictedBytes
+	}
+	if c.hosts == nil || f.Off {
+		return effect, nil
+	}
+	for _, n := range nodes { // a machine that boots knows nothing of the connections that it had
+		if err := c.hosts.renew(n.Name); err != nil {
+			return nil, err
+		}
+	}
+	return effect, nil
+}
+
+// reboot makes the disk and the host of a node ready for its process, after fault f.
+func (c *cell) reboot(n *Node, f nemesis.Fault) error {
+	if c.disks == nil {
+		return nil
+	}
+	switch f.Kind {
+	case nemesis.Power, nemesis.DiskLost, nemesis.BitFlip:
+		return c.disks.remount(n.Name)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"holdfast/broker/vfs"
+	"holdfast/nemesis"
+	"holdfast/nemesis/disk"
+	"holdfast/nemesis/leftover"
+	"holdfast/nemesis/power"
+	"holdfast/scenarios"
+)
+
+// commitLog is where the brokers of both systems keep their commit log, below the store directory.
+const commitLog = "commitlog"
+
+// syncLimit bounds the wait for an fsync of the commit log: above the 10 s after which RocketMQ flushes whatever there is.
+const syncLimit = 15 * time.Second
+
+// disks are the lossy disks of one cluster's brokers, served by one process so that one instant cuts them all.
+type disks struct {
+	disk   *disk.Client
+	dir    string            // backing directories and mount points
+	mounts map[string]string // by node
+	names  vfs.NamesModel
+	line   *power.Line
+	forget func() error // that dir is to be removed should this run be killed
+}
+
+func newDisks(ctx context.Context, spec scenarios.Spec, line *power.Line) (*disks, error) {
+	dir, err := filepath.Abs(spec.Dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg := disk.Config{Power: line, BackingSync: "none"}
+	if spec.Site.RealFsync {
+		cfg.BackingSync = "real"
+	}
+	if spec.Site.Posix {
+		cfg.Names = vfs.Posix
+	}
+	// The disks outlive ctx: an interrupt ends the nodes first.
+	client, err := disk.Start(context.WithoutCancel(ctx), cfg)
+	if err != nil {
+		return nil, err
+	}
+	d := &disks{disk: client, dir: filepath.Join(dir, "disks"), mounts: map[string]string{}, names: cfg.Names, line: line}
+	for id := range brokersOf(spec.Site) {
+		d.mounts[nodeName(id)] = filepath.Join(d.dir, "mnt", nodeName(id))
+	}
+	if d.forget, err = leftover.Note(d.dir); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return d, nil
+}
+
+func (d *disks) backing(node string) string { return filepath.Join(d.dir, "backing", node) }
+
+// mount gives every broker of g its disk, with what its store must hold before its first start.
+func (d *disks) mount(g *Group) error {
+	for _, n := range g.Brokers() {
+		if err := g.Seed(d.backing(n.Name)); err != nil {
+			return err
+		}
+		if err := d.disk.Mount(n.Name, d.backing(n.Name), d.mounts[n.Name], n.outlet()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remount makes the disk of a node that was cut, or whose disk was detached, ready, and gives it power.
+func (d *disks) remount(node string) error {
+	if err := d.disk.Remount(node); err != nil {
+		return err
+	}
+	return d.disk.Restore(node)
+}
+
+// erase empties the disk of a node that does not run.
+func (d *disks) erase(g *Group, node string) (files, bytes int64, err error) {
+	if err := d.disk.Detach(node); err != nil {
+		return 0, 0, err
+	}
+	gone, err := d.disk.Erase(node)
+	if err != nil {
+		return 0, 0, err
+	}
+	return gone.FilesLost, gone.BytesLost, g.Seed(d.backing(node))
+}
+
+// aim waits until the instant of a cut. Under SYNC_FLUSH the window reaches from one fsync to the next.
+func (d *disks) aim(ctx context.Context, node string, aim scenarios.Aim) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(syncLimit, 2*aim.Window))
+	defer cancel()
+	sync, err := d.disk.WaitSync(ctx, node, commitLog, 0)
+	if err != nil {
+		return 0, fmt.Errorf("no fsync of the commit log of %s within %v: %w", node, syncLimit, err)
+	}
+	window := aim.Window
+	if aim.Synchronous {
+		next, err := d.disk.WaitSync(ctx, node, commitLog, sync.Seq)
+		if err != nil {
+			return 0, fmt.Errorf("no second fsync of the commit log of %s within %v: %w", node, syncLimit, err)
+		}
+		window, sync = next.Ended.Sub(sync.Ended), next
+	}
+	timer := time.NewTimer(time.Until(sync.Ended.Add(scenarios.Phase(aim.Stratum, aim.Of, aim.U, window))))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	if last, err := d.disk.LastSync(node, commitLog); err == nil && last != nil {
+		sync = last
+	}
+	return time.Since(sync.Ended), nil
+}
+
+// close ends the disk process, which unmounts, and removes what lay on the disks.
+func (d *disks) close() error {
+	return errors.Join(d.disk.Close(), os.RemoveAll(d.dir), d.forget())
+}
