@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
@@ -70,6 +71,93 @@ func TestNewRPO(t *testing.T) {
 	want := &RPO{Median: 611, Max: 1002, LossyCuts: 2, Cuts: 3, Upper95: Upper95(2, 3)}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("got -, want +:\n%s", diff)
+	}
+}
+
+// power is a trial that had its effect, with a prediction unless that is negative.
+func power(lost int64, predicted float64) Trial {
+	t := Trial{Verdict: LossWithinContract, Lost: map[string]int64{"SEND_OK": lost}}
+	if predicted >= 0 {
+		t.Predicted = &predicted
+	}
+	return t
+}
+
+func TestPoolRPO(t *testing.T) {
+	void := power(0, 0)
+	void.Verdict = Inconclusive
+	ten := []Trial{}
+	for i := range 10 {
+		ten = append(ten, power(int64(100*(i+1)), -1))
+	}
+	for _, row := range []struct {
+		says   string
+		trials []Trial
+		want   *RPO
+	}{
+		{"nothing had its effect", []Trial{void}, nil},
+		{"without a prediction", []Trial{power(4, -1), void}, &RPO{Median: 4, Max: 4, LossyCuts: 1, Cuts: 1, Upper95: 1}},
+		{"one agrees, one does not, one has none", []Trial{power(100, 120), power(10, 120), power(7, -1)},
+			&RPO{Median: 10, Max: 100, LossyCuts: 3, Cuts: 3, Upper95: 1, Predicted: new(120.0), PredictedCuts: 2, Agreeing: 1, Ratio: new((100.0/120 + 10.0/120) / 2)}},
+		{"nothing predicted and nothing lost", []Trial{power(0, 0)},
+			&RPO{Cuts: 1, Upper95: 0.95, Predicted: new(0.0), PredictedCuts: 1, Agreeing: 1}},
+		{"nothing predicted and something lost", []Trial{power(1, 0)},
+			&RPO{Median: 1, Max: 1, LossyCuts: 1, Cuts: 1, Upper95: 1, Predicted: new(0.0), PredictedCuts: 1}},
+		{"ten cuts have a quantile", ten, &RPO{Median: 550, P90: new(900.0), Max: 1000, LossyCuts: 10, Cuts: 10, Upper95: 1}},
+	} {
+		got := PoolRPO(row.trials)
+		if diff := cmp.Diff(got, row.want, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
+			t.Errorf("%s: got -, want +:\n%s", row.says, diff)
+		}
+	}
+}
+
+// TestQuantile holds the definition: so many values lie at or below it, and fewer below the next smaller value.
+func TestQuantile(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Float64Range(0, 1000), 1, 40).Draw(t, "values")
+		q := rapid.Float64Range(0.01, 1).Draw(t, "q")
+		got := Quantile(values, q)
+		below, at := 0, 0
+		for _, v := range values {
+			if v < got {
+				below++
+			}
+			if v <= got {
+				at++
+			}
+		}
+		need := q * float64(len(values))
+		if float64(at) < need-1e-9 || float64(below) >= need+1e-9 {
+			t.Fatalf("%v of %v: %d below, %d at or below", q, values, below, at)
+		}
+	})
+	if got := Quantile(nil, 0.5); got != 0 {
+		t.Errorf("of nothing: got %v, want 0", got)
+	}
+}
+
+func TestPoolRTO(t *testing.T) {
+	alone := Trial{Verdict: Kept, Alone: true, RTOMS: 900, DeliveryRTOMS: 950}
+	beside := Trial{Verdict: Kept, RTOMS: 5000, DeliveryRTOMS: 5001}
+	void := Trial{Verdict: Inconclusive, Alone: true, RTOMS: 7000}
+	for _, row := range []struct {
+		says   string
+		trials []Trial
+		asked  bool
+		want   *RTO
+	}{
+		{"nobody ran alone", []Trial{beside}, false, nil},
+		{"those beside others do not count", []Trial{beside, alone}, true, &RTO{MS: 900, DeliveryMS: 950, MedianMS: 900}},
+		{"an inconclusive trial does not count", []Trial{void}, true, nil},
+		{"the longest, and the median", []Trial{alone, {Verdict: Kept, Alone: true, RTOMS: 1100}}, true, &RTO{MS: 1100, DeliveryMS: 950, MedianMS: 1000}},
+	} {
+		if diff := cmp.Diff(PoolRTO(row.trials), row.want); diff != "" {
+			t.Errorf("%s: got -, want +:\n%s", row.says, diff)
+		}
+		if got := (&Cell{Trials: row.trials}).AskedRTO(); got != row.asked {
+			t.Errorf("%s: asked %v, want %v", row.says, got, row.asked)
+		}
 	}
 }
 

@@ -12,6 +12,10 @@ type Cell struct {
 	Recovery string   `json:"recovery,omitzero"` // returns, promoted
 	Load     Load     `json:"load"`
 
+	Name     string         `json:"column,omitzero"`   // of the column; absent when Fault, Target and Recovery make it up
+	Shows    string         `json:"shows,omitzero"`    // what the column shows, in one sentence
+	Schedule []ScheduleStep `json:"schedule,omitzero"` // in the order in which the faults strike; one step or none: a single fault
+
 	// Performance, of fault-free cells.
 	Throughput *Throughput        `json:"throughput,omitzero"` // closed loop, saturation
 	Latency    *Latency           `json:"latency,omitzero"`    // open loop, at the rate common to all rows
@@ -43,7 +47,10 @@ type Cell struct {
 	Repeat   string    `json:"repeat,omitzero"` // the command that repeats this cell
 	Findings []Finding `json:"findings,omitzero"`
 
-	Partial  bool      `json:"partial,omitzero"` // cut short by an interrupt; a resumed matrix measures it anew
+	Partial bool               `json:"partial,omitzero"` // cut short by an interrupt; a resumed matrix measures it anew
+	Expect  []Expectation      `json:"expect,omitzero"`  // what the scenario said must come out, and what did
+	Harness map[string]Process `json:"harness,omitzero"` // switch, disk, generator: whether the harness itself was in the way
+
 	Control  bool      `json:"control,omitzero"` // must lose something, or the harness is broken
 	Trials   []Trial   `json:"trials,omitzero"`  // one a cut, in order
 	Series   *Series   `json:"series,omitzero"`
@@ -51,12 +58,17 @@ type Cell struct {
 	Seconds  float64   `json:"seconds,omitzero"`  // wall time that the cell took
 }
 
-// IsPerformance says whether the cell measured speed, not loss.
-func (c *Cell) IsPerformance() bool { return c.Fault == NoFault }
+// IsPerformance says whether the cell measured speed, not loss. A scenario without faults has a name and measured loss.
+func (c *Cell) IsPerformance() bool { return c.Column() == NoFault }
 
-// Column returns the name of the cell's column, as --faults takes it: kill-returns, power-returns, power-promoted,
-// power-all; "none" for performance cells.
-func (c *Cell) Column() string { return Column(c.Fault, c.Target, c.Recovery) }
+// Column returns the name of the cell's column, as --faults takes it: kill-returns, power-returns, trickle ...; "none" for
+// performance cells.
+func (c *Cell) Column() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return Column(c.Fault, c.Target, c.Recovery)
+}
 
 // Column names a fault with its target and recovery as --faults takes it.
 func Column(fault, target, recovery string) string {
@@ -98,42 +110,6 @@ type Window struct {
 	MS float64 `json:"ms"`
 }
 
-// RPO is the distribution of acknowledged messages lost over the cuts that had their effect: the cut is the trial.
-type RPO struct {
-	Median    float64 `json:"median"`    // messages lost a cut
-	Max       int64   `json:"max"`       // messages
-	LossyCuts int     `json:"lossyCuts"` // cuts that lost anything
-	Cuts      int     `json:"cuts"`
-	Upper95   float64 `json:"upper95"`            // upper bound at 95% of the probability that a cut loses anything, (0, 1]
-	Predicted float64 `json:"predicted,omitzero"` // messages a cut, from the bytes written since the last fsync began; median
-}
-
-// NewRPO sums up the messages lost by each cut that had its effect; nil without any.
-func NewRPO(lost []int64) *RPO {
-	if len(lost) == 0 {
-		return nil
-	}
-	r := &RPO{Cuts: len(lost)}
-	values := make([]float64, len(lost))
-	for i, n := range lost {
-		values[i] = float64(n)
-		r.Max = max(r.Max, n)
-		if n > 0 {
-			r.LossyCuts++
-		}
-	}
-	_, r.Median, _ = Spread(values)
-	r.Upper95 = Upper95(r.LossyCuts, r.Cuts)
-	return r
-}
-
-// RTO is the time from the fault to service again, the largest over the trials.
-type RTO struct {
-	MS         float64 `json:"ms"`                  // to the first OK send
-	DeliveryMS float64 `json:"deliveryMs,omitzero"` // to the first delivery
-	MedianMS   float64 `json:"medianMs,omitzero"`   // to the first OK send
-}
-
 // Cause counts lost messages by where they died.
 type Cause struct {
 	Cause string `json:"cause"` // "in the master's page cache only", "on the replica only" ...
@@ -147,19 +123,4 @@ type Finding struct {
 	Ops     []uint64 `json:"ops,omitzero"`
 	Explain string   `json:"explain"`
 	Trial   int      `json:"trial,omitzero"` // counted from 1; absent when the cell has one history
-}
-
-// Trial is one cut of a fault cell, or one run of a fault that cuts nothing.
-type Trial struct {
-	Seed        uint64           `json:"seed"`
-	Verdict     Verdict          `json:"verdict"`
-	Acked       map[string]int64 `json:"acked,omitzero"`
-	Lost        map[string]int64 `json:"lost,omitzero"`
-	WindowMS    float64          `json:"windowMs,omitzero"`
-	RTOMS       float64          `json:"rtoMs,omitzero"`
-	SinceSyncMS float64          `json:"sinceSyncMs,omitzero"` // from the last fsync of the commit log to the cut
-	Effect      map[string]int64 `json:"effect,omitzero"`
-	History     string           `json:"history,omitzero"` // path below the directory of results.json
-	Reasons     []string         `json:"reasons,omitzero"`
-	Broken      bool             `json:"broken,omitzero"` // the harness or the system could not run: no verdict of the contract
 }

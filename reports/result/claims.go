@@ -26,7 +26,8 @@ type Claim struct {
 
 // Evidence is what one cell says of a claim.
 type Evidence struct {
-	Cell      string  `json:"cell"` // id
+	Cell      string  `json:"cell"`            // id
+	Column    string  `json:"column,omitzero"` // where the cell gives its column a name
 	Fault     string  `json:"fault"`
 	Target    string  `json:"target"`
 	Verdict   Verdict `json:"verdict"`
@@ -37,7 +38,8 @@ type Evidence struct {
 }
 
 // OneMachineMayFail judges OneMachine for each contract and recovery of the cells, in the order of the cells: over every
-// fault that takes one machine down. Faults of several machines, and performance cells, say nothing about it.
+// fault that takes one machine down. Faults of several machines, several faults in a row, faults that stop no machine, and
+// performance cells say nothing about it.
 func OneMachineMayFail(cells []Cell) []Claim {
 	type key struct {
 		contract Contract
@@ -62,11 +64,15 @@ func OneMachineMayFail(cells []Cell) []Claim {
 	return claims
 }
 
-// stopsOneMachine says whether the cell's fault takes a single machine down.
+// stopsOneMachine says whether the cell is one failure of one machine: killed, without power, or without its disk. A schedule of
+// several faults is several failures; a fault that leaves every machine running, such as a partition, is none.
 func stopsOneMachine(c *Cell) bool {
+	if len(c.Schedule) > 1 || c.Recovery != "returns" && c.Recovery != "promoted" {
+		return false
+	}
 	switch c.Fault {
 	case "kill", "power", "disk-lost":
-		return c.Target != "all"
+		return c.Target != "all" && c.Target != "minority" && c.Target != "majority"
 	}
 	return false
 }
@@ -74,7 +80,7 @@ func stopsOneMachine(c *Cell) bool {
 // add weighs one cell. A lossy cut that had its effect refutes, whatever the other cells say; the claim holds only as long
 // as every cell is conclusive.
 func (cl *Claim) add(c *Cell) {
-	e := Evidence{Cell: c.ID, Fault: c.Fault, Target: c.Target, Verdict: c.Verdict, Acked: Sum(c.Acked), Lost: Sum(c.Lost)}
+	e := Evidence{Cell: c.ID, Column: c.Name, Fault: c.Fault, Target: c.Target, Verdict: c.Verdict, Acked: Sum(c.Acked), Lost: Sum(c.Lost)}
 	bound := 1.0
 	if c.RPO != nil {
 		e.LossyCuts, e.Cuts, bound = c.RPO.LossyCuts, c.RPO.Cuts, c.RPO.Upper95

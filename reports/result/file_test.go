@@ -18,6 +18,10 @@ func small() *Result {
 	r := &Result{Schema: Schema, Started: time.Unix(1_900_000_000, 0).UTC(), World: "sandbox", System: System{Name: "reference"}, ConfigDigest: "d"}
 	c := cut("a", "power", "master", "returns", LossWithinContract, 0, 5, 2)
 	c.Acked, c.Lost = map[string]int64{"SEND_OK": 100}, map[string]int64{"SEND_OK": 7}
+	c.Trials = []Trial{{Verdict: LossWithinContract, Predicted: new(5.5), Faults: []FaultEffect{{Name: "power", StartMS: 20, HealMS: 30}}}}
+	c.Schedule = []ScheduleStep{{Kind: "power"}}
+	c.Expect = []Expectation{{What: "verdict", Want: "kept", Got: "kept", Met: true}}
+	c.Harness = map[string]Process{"disk": {CPUSeconds: 1.5, StallMS: 2}}
 	r.Put(c)
 	return r
 }
@@ -86,6 +90,11 @@ func TestReadRefuses(t *testing.T) {
 		{"more lossy cuts than cuts", `"lossyCuts":2`, `"lossyCuts":4`, ErrMalformed, []string{"cells[0].rpo.lossyCuts"}},
 		{"a bound that is no probability", `"upper95":0.98`, `"upper95":1.98`, ErrMalformed, []string{"cells[0].rpo.upper95"}},
 		{"a name that leaves the directory", `"id":"a"`, `"id":"../a"`, ErrMalformed, []string{"cells[0].id"}},
+		{"less than nothing predicted", `"predicted":5.5`, `"predicted":-5.5`, ErrMalformed, []string{"cells[0].trials[0].predicted"}},
+		{"healed before it began", `"healMs":30`, `"healMs":10`, ErrMalformed, []string{"cells[0].trials[0].faults[0].healMs"}},
+		{"a step that does nothing", `"kind":"power"`, `"kind":""`, ErrMalformed, []string{"cells[0].schedule[0].kind"}},
+		{"an expectation of nothing", `"what":"verdict"`, `"what":""`, ErrMalformed, []string{"cells[0].expect[0].what"}},
+		{"a stall of less than nothing", `"stallMs":2`, `"stallMs":-2`, ErrMalformed, []string{"cells[0].harness.disk.stallMs"}},
 		{"no world", `"world": "sandbox"`, `"world": ""`, ErrMalformed, []string{"world: missing"}},
 	} {
 		data := strings.Replace(string(valid), row.old, row.with, 1)

@@ -71,6 +71,15 @@ func cut(id, fault, target, recovery string, verdict Verdict, lost ...int64) Cel
 	}
 }
 
+// named gives a cell a column of its own and a schedule of these kinds.
+func named(name string, c Cell, kinds ...string) Cell {
+	c.Name = name
+	for _, kind := range kinds {
+		c.Schedule = append(c.Schedule, ScheduleStep{Kind: kind, Target: c.Target})
+	}
+	return c
+}
+
 func TestOneMachineMayFail(t *testing.T) {
 	for _, row := range []struct {
 		says     string
@@ -96,6 +105,15 @@ func TestOneMachineMayFail(t *testing.T) {
 		{"a claim a recovery",
 			[]Cell{cut("a", "power", "master", "returns", LossWithinContract, 9), cut("b", "power", "master", "promoted", Kept, 0)}, []Standing{Refuted, Holds}, 1, 1},
 		{"two machines are not one", []Cell{cut("a", "power", "all", "returns", LossWithinContract, 9)}, nil, 0, 0},
+		{"nor are most of them", []Cell{cut("a", "kill", "majority", "returns", LossWithinContract, 9)}, nil, 0, 0},
+		{"the loss of a disk is a failure of one machine", []Cell{cut("a", "disk-lost", "master", "returns", LossWithinContract, 9)}, []Standing{Refuted}, 1, 1},
+		{"a column with a name of its own counts as its fault",
+			[]Cell{named("trickle", cut("a", "power", "master", "returns", Kept, 0)), cut("b", "power", "master", "returns", Kept, 0, 0, 0)}, []Standing{Holds}, 1, 0.95},
+		{"two failures in a row are not one",
+			[]Cell{named("power-returns-then-promoted", cut("a", "power", "master", "returns", Violated, 9), "power", "kill")}, nil, 0, 0},
+		{"nor when the recovery alone says so", []Cell{cut("a", "power", "master", "returns-then-promoted", Violated, 9)}, nil, 0, 0},
+		{"one step is one failure", []Cell{named("mine", cut("a", "power", "master", "returns", Kept, 0), "power")}, []Standing{Holds}, 1, 0.95},
+		{"a partition stops no machine", []Cell{cut("a", "partition", "master", "", LossWithinContract, 9)}, nil, 0, 0},
 		{"a pause takes no machine down", []Cell{cut("a", "pause", "master", "", Kept, 0)}, nil, 0, 0},
 	} {
 		claims := OneMachineMayFail(row.cells)
@@ -109,6 +127,25 @@ func TestOneMachineMayFail(t *testing.T) {
 		}
 		if len(claims) > 0 && (claims[0].Cuts != row.cuts || claims[0].Upper95 != row.upper) {
 			t.Errorf("%s: %d cuts, bound %v; want %d, %v", row.says, claims[0].Cuts, claims[0].Upper95, row.cuts, row.upper)
+		}
+	}
+}
+
+func TestColumnOfACell(t *testing.T) {
+	for _, row := range []struct {
+		cell        Cell
+		want        string
+		performance bool
+	}{
+		{Cell{Fault: NoFault}, NoFault, true},
+		{Cell{Fault: NoFault, Name: "healthy"}, "healthy", false},
+		{Cell{Fault: "power", Target: "master", Recovery: "returns"}, "power-returns", false},
+		{Cell{Fault: "power", Target: "master", Recovery: "returns", Name: "trickle"}, "trickle", false},
+		{Cell{Fault: "power", Target: "all", Recovery: "returns"}, "power-all", false},
+		{Cell{Fault: "pause", Target: "slave"}, "pause-slave", false},
+	} {
+		if got, performance := row.cell.Column(), row.cell.IsPerformance(); got != row.want || performance != row.performance {
+			t.Errorf("%+v: got %q, performance %v; want %q, %v", row.cell, got, performance, row.want, row.performance)
 		}
 	}
 }

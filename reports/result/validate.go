@@ -2,6 +2,7 @@ package result
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -58,6 +59,13 @@ func (v *validator) number(field string, f float64) {
 	v.check(f >= 0 && !math.IsInf(f, 0), field, fmt.Sprintf("%v, want a number from 0", f)) // NaN fails every comparison
 }
 
+// optional checks a figure that may not have been measured.
+func (v *validator) optional(field string, f *float64) {
+	if f != nil {
+		v.number(field, *f)
+	}
+}
+
 func (v *validator) probability(field string, f float64) {
 	v.check(f >= 0 && f <= 1, field, fmt.Sprintf("%v, want 0 to 1", f))
 }
@@ -105,6 +113,11 @@ func (v *validator) cell(at string, c *Cell) {
 		v.number(at+"rpo.median", r.Median)
 		v.check(r.Max >= 0, at+"rpo.max", "negative")
 		v.probability(at+"rpo.upper95", r.Upper95)
+		v.optional(at+"rpo.p90", r.P90)
+		v.optional(at+"rpo.predicted", r.Predicted)
+		v.optional(at+"rpo.ratio", r.Ratio)
+		v.check(r.PredictedCuts >= 0 && r.PredictedCuts <= r.Cuts, at+"rpo.predictedCuts", fmt.Sprintf("%d of %d cuts", r.PredictedCuts, r.Cuts))
+		v.check(r.Agreeing >= 0 && r.Agreeing <= r.PredictedCuts, at+"rpo.agreeing", fmt.Sprintf("%d of %d predicted cuts", r.Agreeing, r.PredictedCuts))
 	}
 	if c.LossWindow != nil {
 		v.number(at+"lossWindow.ms", c.LossWindow.MS)
@@ -113,17 +126,56 @@ func (v *validator) cell(at string, c *Cell) {
 		v.number(at+"rto.ms", c.RTO.MS)
 	}
 	v.local(at+"history", c.History)
-	for i, t := range c.Trials {
-		v.verdict(fmt.Sprintf("%strials[%d].verdict", at, i), t.Verdict)
-		v.local(fmt.Sprintf("%strials[%d].history", at, i), t.History)
+	v.plan(at, c)
+	for i := range c.Trials {
+		v.trial(fmt.Sprintf("%strials[%d].", at, i), &c.Trials[i])
 	}
 	if c.Timeline != nil {
-		for i, op := range c.Timeline.Ops {
-			field := fmt.Sprintf("%stimeline.ops[%d].", at, i)
-			v.number(field+"t", op.T)
-			v.number(field+"ms", op.MS)
-			v.check(slices.Contains([]Fate{FateKept, FateLost, FateUnknown, FateFailed}, op.Fate), field+"fate", fmt.Sprintf("%q", op.Fate))
-		}
+		v.timeline(at+"timeline.", c.Timeline)
+	}
+}
+
+// plan checks what was asked for, and what the harness used for it.
+func (v *validator) plan(at string, c *Cell) {
+	for i, s := range c.Schedule {
+		field := fmt.Sprintf("%sschedule[%d].", at, i)
+		v.word(field+"kind", s.Kind)
+		v.number(field+"atMs", s.AtMS)
+		v.number(field+"forMs", s.ForMS)
+	}
+	for i, e := range c.Expect {
+		v.word(fmt.Sprintf("%sexpect[%d].what", at, i), e.What)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Harness)) {
+		field := at + "harness." + name + "."
+		v.number(field+"cpuSeconds", c.Harness[name].CPUSeconds)
+		v.number(field+"stallMs", c.Harness[name].StallMS)
+	}
+}
+
+func (v *validator) trial(at string, t *Trial) {
+	v.verdict(at+"verdict", t.Verdict)
+	v.local(at+"history", t.History)
+	v.number(at+"windowMs", t.WindowMS)
+	v.number(at+"rtoMs", t.RTOMS)
+	v.number(at+"deliveryRtoMs", t.DeliveryRTOMS)
+	v.optional(at+"predicted", t.Predicted)
+	v.count(at+"predictedBytes", t.PredictedBytes)
+	for i, f := range t.Faults {
+		field := fmt.Sprintf("%sfaults[%d].", at, i)
+		v.word(field+"name", f.Name)
+		v.number(field+"startMs", f.StartMS)
+		v.check(f.HealMS == 0 || f.HealMS >= f.StartMS, field+"healMs", fmt.Sprintf("%v, before the start at %v", f.HealMS, f.StartMS))
+		v.counts(field+"effect", f.Effect)
+	}
+}
+
+func (v *validator) timeline(at string, t *Timeline) {
+	for i, op := range t.Ops {
+		field := fmt.Sprintf("%sops[%d].", at, i)
+		v.number(field+"t", op.T)
+		v.number(field+"ms", op.MS)
+		v.check(slices.Contains([]Fate{FateKept, FateLost, FateUnknown, FateFailed}, op.Fate), field+"fate", fmt.Sprintf("%q", op.Fate))
 	}
 }
 

@@ -1,0 +1,75 @@
+package result
+
+// Trial is one cut of a fault cell, or one run of a fault that cuts nothing.
+type Trial struct {
+	Seed        uint64           `json:"seed"`
+	Verdict     Verdict          `json:"verdict"`
+	Acked       map[string]int64 `json:"acked,omitzero"`
+	Lost        map[string]int64 `json:"lost,omitzero"`
+	WindowMS    float64          `json:"windowMs,omitzero"`
+	SinceSyncMS float64          `json:"sinceSyncMs,omitzero"` // from the last fsync of the commit log to the cut; absent when not known
+
+	// What the cut should have destroyed, from the bytes written to the commit log since that fsync began: in messages and in
+	// bytes. Absent where another node serves the queue in the end, for its loss has nothing to do with that disk.
+	Predicted      *float64 `json:"predicted,omitzero"`
+	PredictedBytes *int64   `json:"predictedBytes,omitzero"`
+
+	Alone         bool    `json:"alone,omitzero"`         // nothing else ran on the machine: its RTO counts
+	RTOMS         float64 `json:"rtoMs,omitzero"`         // from the fault to the first OK send
+	DeliveryRTOMS float64 `json:"deliveryRtoMs,omitzero"` // from the fault to the first delivery
+
+	Effect  map[string]int64 `json:"effect,omitzero"`  // of all faults together
+	Faults  []FaultEffect    `json:"faults,omitzero"`  // each by itself, in the order of their start
+	History string           `json:"history,omitzero"` // path below the directory of results.json
+	Reasons []string         `json:"reasons,omitzero"`
+	Broken  bool             `json:"broken,omitzero"` // the harness or the system could not run: no verdict of the contract
+}
+
+// FaultEffect is what one fault of a trial was measured to have done.
+type FaultEffect struct {
+	Name    string           `json:"name"`            // kill, power ...
+	Target  string           `json:"target,omitzero"` // the role that was aimed at
+	Nodes   []string         `json:"nodes,omitzero"`  // who had it at that instant
+	Effect  map[string]int64 `json:"effect,omitzero"` // processes, bytesLost, files, ms, packets, calls
+	StartMS float64          `json:"startMs"`         // ms since the start of the run
+	HealMS  float64          `json:"healMs,omitzero"` // verified; absent when it was not
+}
+
+// ScheduleStep is one fault of a schedule, as it was asked for.
+type ScheduleStep struct {
+	Kind     string  `json:"kind"`              // kill, power, partition ...
+	Target   string  `json:"target,omitzero"`   // master, slave, all ...
+	AtMS     float64 `json:"atMs"`              // after the load has held its rate
+	ForMS    float64 `json:"forMs,omitzero"`    // until the recovery begins; absent: at once
+	Recovery string  `json:"recovery,omitzero"` // returns, promoted; absent for faults that stop no node
+	Params   string  `json:"params,omitzero"`   // figures of the kind, as text: "isolate", "delay 20 ms"
+}
+
+// Expectation is what a scenario said must come out, with what did.
+type Expectation struct {
+	What string `json:"what"` // "lost SEND_OK"
+	Want string `json:"want"` // "at most 1,200"
+	Got  string `json:"got"`  // "1,002"
+	Met  bool   `json:"met"`
+}
+
+// Unmet returns the expectations of the cell that failed, in order.
+func (c *Cell) Unmet() []Expectation {
+	var failed []Expectation
+	for _, e := range c.Expect {
+		if !e.Met {
+			failed = append(failed, e)
+		}
+	}
+	return failed
+}
+
+// Process is what a process of the harness itself used and how long it was held up, over the trials of a cell.
+type Process struct {
+	CPUSeconds float64 `json:"cpuSeconds"` // sum
+	StallMS    float64 `json:"stallMs"`    // the longest time in which it did not run although it wanted to
+}
+
+// StallMaxMS is how long a process of the harness may be held up before the figures of its cell deserve doubt: a stall of this
+// length shows in a lost window and in an RTO.
+const StallMaxMS = 100.0
