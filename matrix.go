@@ -72,6 +72,7 @@ junit.xml and the history of every cut, which 'holdfast check' judges again from
 type matrixPlan struct {
 	matrix scenarios.Matrix
 	system cluster.System
+	others map[string]cluster.System // prepared for rolling upgrades, by version
 	flags  matrixFlags
 	out    string
 }

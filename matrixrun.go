@@ -21,6 +21,7 @@ import (
 	"holdfast/loadgen"
 	"holdfast/loadgen/driver/rocketmq"
 	"holdfast/loadgen/nullserver"
+	"holdfast/nemesis"
 	"holdfast/reports"
 	"holdfast/reports/result"
 	"holdfast/scenarios"
@@ -29,7 +30,7 @@ import (
 	"holdfast/scenarios/cluster/sandbox"
 )
 
-// run does what the flags say. Outside of the sandbox it prepares the system, which may need a network, and enters.
+// run does what the flags say.
 func (f *matrixFlags) run(cmd *cobra.Command) error {
 	p, err := f.plan()
 	if err != nil {
@@ -38,7 +39,12 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if f.dryRun {
 		return p.printPlan(cmd)
 	}
-	if err := p.system.Prepare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+	return p.execute(cmd)
+}
+
+// execute prepares the systems, which may need a network, enters the sandbox, and measures there.
+func (p *matrixPlan) execute(cmd *cobra.Command) error {
+	if err := p.prepare(cmd); err != nil {
 		return err
 	}
 	note, err := p.chooseWorld()
@@ -67,6 +73,33 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	return p.measure(ctx, cmd, r)
 }
 
+// prepare makes the system ready, and every other version of it that a rolling upgrade names.
+func (p *matrixPlan) prepare(cmd *cobra.Command) error {
+	if err := p.system.Prepare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+		return err
+	}
+	for i := range p.matrix.Columns {
+		for _, f := range p.matrix.Columns[i].Schedule {
+			version := f.Params.Version
+			if f.Kind != nemesis.Upgrade || version == "" {
+				continue
+			}
+			other, err := cluster.ParseSystem(p.system.Name + ":" + version)
+			if err != nil {
+				return err
+			}
+			if err := other.Prepare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			if p.others == nil {
+				p.others = map[string]cluster.System{}
+			}
+			p.others[version] = other
+		}
+	}
+	return nil
+}
+
 // interruptible returns a context that the first SIGINT or SIGTERM ends; a second one ends the process at once.
 func interruptible(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
@@ -87,8 +120,8 @@ func interruptible(parent context.Context) (context.Context, func()) {
 // chooseWorld sets the worlds and returns what the reader must know of a world that fell back.
 func (p *matrixPlan) chooseWorld() (note string, err error) {
 	m := &p.matrix
-	m.Speed = cluster.Loopback{System: p.system}
-	m.World = cluster.Sandbox{System: p.system}
+	m.Speed = cluster.Loopback{System: p.system, Others: p.others}
+	m.World = cluster.Sandbox{System: p.system, Others: p.others}
 	if p.flags.world == "loopback" {
 		m.World = m.Speed
 		return "", nil
@@ -108,7 +141,7 @@ func (p *matrixPlan) chooseWorld() (note string, err error) {
 	if impossible.Fix != "" {
 		why = fmt.Errorf("%s (%s)", impossible.Reason, impossible.Fix)
 	}
-	m.World = cluster.Loopback{System: p.system, Instead: why}
+	m.World = cluster.Loopback{System: p.system, Others: p.others, Instead: why}
 	return fmt.Sprintf("world loopback, for no sandbox is possible here: %v; see 'holdfast doctor'", why), nil
 }
 
@@ -241,7 +274,7 @@ func (p *matrixPlan) measure(ctx context.Context, cmd *cobra.Command, r *result.
 	defer live.Stop()
 	if world, ok := p.matrix.World.(cluster.Sandbox); ok {
 		if err := world.SelfTest(ctx, p.out); err != nil {
-			return exit(exitBroken, fmt.Errorf("the lossy disk failed its self-test, so no power cut would prove anything: %w", err))
+			return exit(exitBroken, fmt.Errorf("the sandbox failed its self-test, so no fault would prove anything: %w", err))
 		}
 	}
 	if p.matrix.Perf != nil {

@@ -82,7 +82,9 @@ type Figures struct {
 	LostWindow *float64         `json:"lostWindowMS,omitempty"`      // from the first lost acknowledgement to the last, in ms
 	LostBefore *float64         `json:"lostBeforeFaultMS,omitempty"` // from the first lost acknowledgement to the start of the first fault after it, in ms
 	RTO        map[string]int64 `json:"rtoNS,omitempty"`             // queue group -> longest ns from a fault's start to the first OK send invoked after it
-	Causes     map[string]int64 `json:"causes,omitempty"`            // cause of death -> lost messages
+	// DeliveryRTO is RTO for the first poll that brought a message.
+	DeliveryRTO map[string]int64 `json:"deliveryRtoNS,omitempty"`
+	Causes      map[string]int64 `json:"causes,omitempty"` // cause of death -> lost messages
 }
 
 // Check judges h by every checker.
@@ -153,7 +155,7 @@ func Check(h *history.History) Result {
 // Compose joins the results of several histories of one cell: counts add up, the worst verdict counts.
 func Compose(results ...Result) Result {
 	total := Result{Linearizable: Valid, Acked: map[string]int64{}, Lost: map[string]int64{}, Anomalies: map[string]int64{},
-		Findings: []Finding{}, Reasons: []string{}, Figures: Figures{RTO: map[string]int64{}, Causes: map[string]int64{}}}
+		Findings: []Finding{}, Reasons: []string{}, Figures: Figures{RTO: map[string]int64{}, DeliveryRTO: map[string]int64{}, Causes: map[string]int64{}}}
 	for _, r := range results {
 		total.Verdict = max(total.Verdict, r.Verdict)
 		switch {
@@ -173,6 +175,9 @@ func Compose(results ...Result) Result {
 		total.Figures.LostBefore = largest(total.Figures.LostBefore, r.Figures.LostBefore)
 		for group, ns := range r.Figures.RTO {
 			total.Figures.RTO[group] = max(total.Figures.RTO[group], ns)
+		}
+		for group, ns := range r.Figures.DeliveryRTO {
+			total.Figures.DeliveryRTO[group] = max(total.Figures.DeliveryRTO[group], ns)
 		}
 		total.Findings = append(total.Findings, r.Findings[:min(len(r.Findings), anomaly.FindingsMax-len(total.Findings))]...)
 		for _, reason := range r.Reasons {

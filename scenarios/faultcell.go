@@ -101,8 +101,6 @@ func inconclusive(cell result.Cell, reason string) result.Cell {
 // pool sums the trials of a cell up.
 type pool struct {
 	cell    *result.Cell
-	lost    []int64 // messages lost, by trial that had its effect
-	rto     []float64
 	verdict result.Verdict
 }
 
@@ -117,7 +115,7 @@ func newPool(cell *result.Cell) *pool {
 func (p *pool) add(t Trial, out Outcome, err error) {
 	c := p.cell
 	row := result.Trial{
-		Seed: t.Seed, Alone: t.Alone, Effect: out.Effect, SinceSyncMS: ms(out.SinceSync), Faults: effects(out.History),
+		Seed: t.Seed, Alone: t.Alone, Effect: out.Effect, SinceSyncMS: ms(out.SinceSync), Faults: effects(out.History, t.Schedule),
 		History: filepath.Join(c.History, fmt.Sprintf("cut-%d", t.Index+1)),
 	}
 	defer func() { c.Trials = append(c.Trials, row) }()
@@ -171,7 +169,6 @@ func (p *pool) figures(row *result.Trial, out Outcome) {
 	if row.Verdict == result.Inconclusive {
 		return
 	}
-	p.lost = append(p.lost, result.Sum(row.Lost))
 	if w := out.Verdict.Figures.LostBefore; w != nil {
 		row.WindowMS = max(*w, 0)
 		if p.cell.LossWindow == nil || row.WindowMS > p.cell.LossWindow.MS {
@@ -185,8 +182,8 @@ func (p *pool) figures(row *result.Trial, out Outcome) {
 	for _, ns := range out.Verdict.Figures.RTO {
 		row.RTOMS = max(row.RTOMS, ms(time.Duration(ns)))
 	}
-	if row.RTOMS > 0 {
-		p.rto = append(p.rto, row.RTOMS)
+	for _, ns := range out.Verdict.Figures.DeliveryRTO {
+		row.DeliveryRTOMS = max(row.DeliveryRTOMS, ms(time.Duration(ns)))
 	}
 }
 
@@ -218,8 +215,8 @@ func (p *pool) harness(trial map[string]result.Process) {
 	}
 }
 
-// effects lists the faults of a history with what they were measured to have done.
-func effects(h *history.History) []result.FaultEffect {
+// effects lists the faults of a history with what they were measured to have done. They stand in the order of the schedule.
+func effects(h *history.History, schedule nemesis.Schedule) []result.FaultEffect {
 	if h == nil {
 		return nil
 	}
@@ -227,6 +224,9 @@ func effects(h *history.History) []result.FaultEffect {
 	for i := range h.Faults {
 		f := &h.Faults[i]
 		e := result.FaultEffect{Name: f.Name, Nodes: f.Nodes, Effect: f.Effect, StartMS: nsToMS(f.Start)}
+		if i < len(schedule) && string(schedule[i].Kind) == f.Name {
+			e.Target = string(schedule[i].Target)
+		}
 		if f.Heal >= 0 {
 			e.HealMS = nsToMS(f.Heal)
 		}
@@ -245,11 +245,7 @@ func (p *pool) reason(trial int, text string) {
 // finish gives the cell its verdict: the worst of its trials; and the control's, which must have lost something.
 func (p *pool) finish() {
 	c := p.cell
-	c.RPO = result.NewRPO(p.lost)
-	if len(p.rto) > 0 {
-		_, mid, hi := result.Spread(p.rto)
-		c.RTO = &result.RTO{MS: hi, MedianMS: mid}
-	}
+	c.RPO, c.RTO = result.PoolRPO(c.Trials), result.PoolRTO(c.Trials)
 	c.Verdict = result.Worse(c.Verdict, p.verdict)
 	if len(c.Trials) == 0 && c.Verdict.Rank() < result.Inconclusive.Rank() {
 		*c = inconclusive(*c, "no trial was run")
