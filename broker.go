@@ -17,6 +17,7 @@ import (
 	"holdfast/broker/durability"
 	"holdfast/broker/route"
 	"holdfast/broker/server"
+	"holdfast/nemesis/clock"
 )
 
 // brokerFlags are what the broker command takes.
@@ -69,7 +70,7 @@ func runBroker(cmd *cobra.Command, f *brokerFlags) error {
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	cfg.Log = log
+	cfg.Log, cfg.ClockPage = log, os.Getenv(clock.Env)
 	if f.namesrv != "" {
 		cfg.Node.NameServers = server.Addresses(f.namesrv)
 	}
@@ -125,6 +126,7 @@ func runStandalone(ctx context.Context, cmd *cobra.Command, f *brokerFlags, log 
 		return exit(exitUsage, err)
 	}
 	cfg.Listen, cfg.StoreDir, cfg.Log = net.JoinHostPort(host, "0"), f.store, log
+	cfg.ClockPage = os.Getenv(clock.Env)
 	cfg.Node.NameServers = []string{names.Addr()}
 	if err := cfg.Node.Validate(); err != nil {
 		return exit(exitUsage, err)

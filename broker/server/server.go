@@ -30,6 +30,8 @@ type Config struct {
 	HAListen string // address for slaves; "" serves none
 	Notes    []string
 	Seed     uint64 // of the choice of queues; 0 draws one
+	// ClockPage is a file by which a nemesis skews the node's wall clock (see skewPage); "": the clock is the real one.
+	ClockPage string
 
 	FS   vfs.FS                                                   // replaces StoreDir
 	Log  *slog.Logger                                             // nil: slog.Default()
@@ -60,6 +62,7 @@ type Server struct {
 	store *store.Store
 	fs    vfs.FS
 	begun time.Time
+	skew  *skewPage // nil: the wall clock is the real one
 
 	listener, haListener net.Listener
 
@@ -167,6 +170,12 @@ func (s *Server) open() error {
 	}
 	s.log.Log(context.Background(), level, "store opened", "dir", s.cfg.StoreDir, "recovery", recovery.String())
 	s.store = st
+	if s.cfg.ClockPage != "" {
+		if s.skew, err = openSkewPage(s.cfg.ClockPage); err != nil {
+			st.Close()
+			return fmt.Errorf("%w: clock: %w", ErrStart, err)
+		}
+	}
 	s.cfg.Node.Addr = addrPort(s.listener)
 	if s.haListener != nil {
 		s.cfg.Node.HAAddr = addrPort(s.haListener)
@@ -309,8 +318,14 @@ func (s *Server) failLocked(err error) {
 	}
 }
 
-// now returns the instant of an event.
+// now returns the instant of an event. The caller holds the lock.
 func (s *Server) now() broker.Instant {
 	t := time.Now()
-	return broker.Instant{Mono: t.Sub(s.begun) + 1, Wall: t.UnixMilli()}
+	at := broker.Instant{Mono: t.Sub(s.begun) + 1}
+	if s.skew != nil {
+		at.Wall = s.skew.wall(t.UnixNano())
+	} else {
+		at.Wall = t.UnixMilli()
+	}
+	return at
 }
