@@ -111,9 +111,10 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 	if err != nil {
 		return err
 	}
-	err = t.underLoad(ctx, cluster, rec, journal, progress)
+	sum, err := t.underLoad(ctx, cluster, rec, journal, progress)
 	out.Effect, out.SinceSync, out.RecordBytes = journal.effect, journal.sinceSync, journal.recordBytes
 	out.Harness = cluster.Harness()
+	out.Harness["generator"] = result.Process{CPUSeconds: sum.CPU.Seconds(), StallMS: ms(sum.Stall)}
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 }
 
 // underLoad runs the load with the faults in the middle of it.
-func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Recorder, journal *journal, progress func(string)) error {
+func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Recorder, journal *journal, progress func(string)) (sum loadgen.Summary, err error) {
 	load, err := loadgen.Start(ctx, loadgen.Config{
 		System: cluster.Driver(), Topic: topic, Queues: queues,
 		Connections: t.Load.Clients, Outstanding: t.Load.InFlight,
@@ -130,18 +131,19 @@ func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Reco
 		Recorder: rec, FirstProcess: 1, FirstValue: 1, Timeout: t.Load.Timeout,
 	})
 	if err != nil {
-		return fmt.Errorf("start the load: %w", err)
+		return sum, fmt.Errorf("start the load: %w", err)
 	}
 	readers, err := t.readers(ctx, cluster, rec)
 	if err == nil {
 		err = t.strike(ctx, cluster, load, journal, progress)
 	}
-	err = errors.Join(err, load.Stop().Err)
+	sum = load.Stop()
+	err = errors.Join(err, sum.Err)
 	for _, r := range readers {
 		_, failed := r.Stop()
 		err = errors.Join(err, failed)
 	}
-	return err
+	return sum, err
 }
 
 // readerClient is the history's client of the first reader; loads count up from 1.

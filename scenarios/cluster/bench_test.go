@@ -23,7 +23,7 @@ func BenchmarkContracts(b *testing.B) {
 				for b.Loop() {
 					b.StopTimer()
 					c, err := Loopback{System: sys}.Open(b.Context(), scenarios.Spec{
-						Dir: b.TempDir(), Contract: contract, Topic: "bench", Queues: 4, Replicas: 2,
+						Dir: b.TempDir(), Contract: contract, Topic: "bench", Queues: 4,
 					})
 					if err != nil {
 						b.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast/nemesis/disk"
+	"holdfast/nemesis/network"
 	"holdfast/scenarios/cluster/sandbox"
 )
 
@@ -17,6 +18,9 @@ var outside error
 // TestMain runs all tests of the package in a sandbox where one is possible. What needs a network comes before.
 func TestMain(m *testing.M) {
 	if code, ok := disk.Main(); ok {
+		os.Exit(code)
+	}
+	if code, ok := network.Main(); ok {
 		os.Exit(code)
 	}
 	if code, ok := runNode(os.Args); ok {

@@ -101,7 +101,7 @@ func powerLoss(sys System, c result.Contract, r nemesis.Recovery, dir string) sc
 		Name:     "power-loss-apache",
 		System:   result.System{Name: sys.Name, Version: sys.Version, Profile: sys.Profile},
 		Contract: c,
-		Fault:    nemesis.Fault{Kind: "power", Target: nemesis.Master, Recovery: r},
+		Schedule: nemesis.Schedule{{Kind: nemesis.Power, Target: nemesis.Master, Recovery: r}},
 		Index:    1, Of: 2, Seed: 1, Dir: dir,
 		Load: scenarios.FaultLoad{
 			Rate: 500, Size: 1024, Hold: 4 * time.Second, After: time.Second, MinAcks: 1000, Window: scenarios.WindowUnderLoad,

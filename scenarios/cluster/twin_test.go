@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"holdfast/checker"
-	"holdfast/nemesis"
 	"holdfast/reports/result"
 	"holdfast/scenarios"
 )
@@ -23,14 +22,14 @@ func TestTwinsAreInconclusive(t *testing.T) {
 		t.Fatal(err)
 	}
 	contract := result.Contract{BrokerRole: "ASYNC_MASTER", FlushDiskType: "ASYNC_FLUSH"}
-	controls := slices.DeleteFunc(scenarios.Faults(), func(f nemesis.Fault) bool { return !scenarios.IsControl(contract, f) })
+	controls := slices.DeleteFunc(scenarios.Columns(), func(c scenarios.Column) bool { return !scenarios.IsControl(contract, c) })
 	if len(controls) == 0 {
 		t.Fatal("no control among the faults")
 	}
-	for _, fault := range controls {
-		t.Run(scenarios.FaultName(fault), func(t *testing.T) {
+	for _, column := range controls {
+		t.Run(column.Name, func(t *testing.T) {
 			trial := scenarios.Trial{
-				Name: "twin", System: result.System{Name: sys.Name, Profile: sys.Profile}, Contract: contract, Fault: fault,
+				Name: "twin", System: result.System{Name: sys.Name, Profile: sys.Profile}, Contract: contract, Schedule: column.Schedule,
 				Of: 1, Seed: 7, Dir: t.TempDir(), Twin: true,
 				Load: scenarios.FaultLoad{
 					Rate: 1000, Size: 512, Hold: 300 * time.Millisecond, After: 300 * time.Millisecond, MinAcks: 100,
