@@ -51,6 +51,9 @@ func (l *Line) File() *os.File { return l.file }
 // Off reports whether the outlet, in [0, Outlets), has no power.
 func (l *Line) Off(outlet int) bool { return l.off.Load()&(1<<outlet) != 0 }
 
+// AnyOff reports whether one of the outlets of the mask has no power: one atomic load.
+func (l *Line) AnyOff(mask uint64) bool { return l.off.Load()&mask != 0 }
+
 // Mask returns the set of outlets, for Cut and Restore.
 func Mask(outlets ...int) uint64 {
 	var mask uint64
