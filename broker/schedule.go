@@ -38,6 +38,8 @@ type level struct {
 	queue  *queue         // nil until the level is used
 	next   int64          // queue offset of the next message to deliver
 	record []byte         // that message; nil: not read yet
+	stored int64          // its store time (Unix ms), or that of the one before; 0: none was read yet
+	ripe   time.Duration  // when its delay has passed
 	due    time.Duration  // when it is to be delivered, or tried again
 	load   *store.LoadJob // outstanding read of it
 }
@@ -130,15 +132,24 @@ func (n *Node) prepare(l *level, i int, out *Output) bool {
 	return l.record != nil
 }
 
-// arm notes when the message is due. Its delay counts from its store time by the wall clock, but never again in full: a
-// clock that jumps must not hold messages back.
+// arm notes when the message is due. Its delay counts from its store time by the wall clock. When that was set back behind the
+// store time, its distance from the message before it in the level is all that is known, and without one its whole delay begins
+// now. If each began a whole delay then, as they did once, a level would deliver one message a delay. RocketMQ delivers them at
+// once, too early (DeliverDelayedMessageTimerTask.correctDeliverTimestamp, RocketMQ 5.3.3).
 func (n *Node) arm(l *level, record []byte, i int) {
 	l.record = record
 	left := delays[i]
 	if r, _, err := message.Decode(record, false); err == nil {
-		left = min(left, max(0, left-time.Duration(n.now.Wall-r.StoreTimestamp)*time.Millisecond))
+		passed := time.Duration(n.now.Wall-r.StoreTimestamp) * time.Millisecond
+		apart := time.Duration(r.StoreTimestamp-l.stored) * time.Millisecond
+		if passed < 0 && l.stored != 0 && apart >= 0 { // else the clock was set back between the two as well
+			passed = n.now.Mono - (l.ripe + apart - delays[i])
+		}
+		left -= min(left, max(0, passed))
+		l.stored = r.StoreTimestamp
 	}
-	l.due = n.now.Mono + left
+	l.ripe = n.now.Mono + left
+	l.due = l.ripe
 }
 
 // loadedDelayed goes on with the level that waits for job, and reports whether there is one.

@@ -227,6 +227,42 @@ func TestDelayedMessageOutlivesARestart(t *testing.T) {
 	}
 }
 
+// TestDelayedMessagesUnderABackwardClock sets the wall clock back while several messages of one level wait: each must still come
+// when its delay has passed, not one delay after the one before it.
+func TestDelayedMessagesUnderABackwardClock(t *testing.T) {
+	for _, tt := range []struct {
+		says    string
+		restart bool
+	}{{"an hour", false}, {"an hour, and the broker starts anew", true}} {
+		b := newBench(t, nil, begin)
+		const n, apart = 5, 500 * time.Millisecond
+		for range n {
+			b.send("late", "DELAY\x013\x02") // 10 s
+			b.pass(apart)
+		}
+		b.now.Wall -= time.Hour.Milliseconds()
+		first := delays[2] - n*apart
+		if tt.restart {
+			b, first = b.restart(), delays[2] // nobody knows any more when it was sent
+		}
+		b.send("after", "DELAY\x013\x02")
+		b.pass(first - apart/2)
+		for i := range n {
+			if got := len(b.read("T")); got != i {
+				t.Fatalf("%s: %d delivered before the time of message %d", tt.says, got, i)
+			}
+			b.pass(apart)
+		}
+		if got := len(b.read("T")); got < n {
+			t.Errorf("%s: %d of %d delivered", tt.says, got, n)
+		}
+		b.pass(delays[2])
+		if got := b.read("T"); len(got) != n+1 || string(got[n].Body) != "after" {
+			t.Errorf("%s: %d messages in the end, want %d", tt.says, len(got), n+1)
+		}
+	}
+}
+
 func TestManyDelayedMessagesFromFiles(t *testing.T) {
 	b := newBench(t, nil, begin) // a hot region of 1 KiB: nearly all must be read from files
 	const n = 3 * deliverMax

@@ -12,6 +12,10 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"holdfast/nemesis"
 )
 
 // Process is a node's running process; every injector of this package takes it. [Start] returns one, others may bring
@@ -26,12 +30,13 @@ type Process interface {
 
 // Command is a program to be started as a node.
 type Command struct {
-	Name  string   // of the node, for errors
-	Argv  []string // the program and its arguments
-	Env   []string // KEY=VALUE, beside the harness's own environment
-	Dir   string   // working directory; "/" when empty. Never a mount: what runs there would hold it
+	Name string   // of the node, for errors
+	Argv []string // the program and its arguments
+	Env  []string // KEY=VALUE, beside the harness's own environment
+	Dir  string   // working directory; "/" when empty. Never a mount: what runs there would hold it
+	Log  string   // file that receives standard output and error, appended; empty: discarded
+	// NetNS is the network namespace that the process starts in; nil: the harness's own. Open until Start returns.
 	NetNS *os.File
-	Log   string // file that receives standard output and error, appended; empty: discarded
 }
 
 // Started is a process started by [Start]: the head of a process group of its own, killed by the kernel when the
@@ -64,22 +69,51 @@ func Start(c Command) (*Started, error) {
 	}
 	p := &Started{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
-	go func() {
-		// The kernel sends the death signal when the thread that started the child ends, not the process: so the thread
-		// stays for as long as the child does.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-			close(p.done)
-		}
-	}()
+	go offMainThread(func() { p.run(c.NetNS, started) })
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("process: start %s: %w", c.Name, err)
 	}
 	return p, nil
+}
+
+// offMainThread runs f on a thread that is not the first of this process. A thread may be changed by f so that it must end: the
+// first one cannot, and its network namespace is what /proc/PID/net shows as that of the whole process.
+func offMainThread(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread() // undoes this lock alone, not those of f
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	began := make(chan struct{})
+	go func() { // not on this thread, as long as that is locked to this goroutine
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		close(began)
+		f()
+	}()
+	<-began
+}
+
+// run starts the process, says so, and waits for its end, all on one thread: the kernel sends the death signal when the thread
+// that started the child ends, not the process.
+func (p *Started) run(netns *os.File, started chan<- error) {
+	runtime.LockOSThread()
+	if netns != nil {
+		// Never unlocked from here on: a thread in another namespace must not run other goroutines. It ends with this one.
+		if err := unix.Setns(int(netns.Fd()), unix.CLONE_NEWNET); err != nil {
+			started <- fmt.Errorf("network namespace: %w", err)
+			return
+		}
+	} else {
+		defer runtime.UnlockOSThread()
+	}
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}
 }
 
 // PID implements Process.
@@ -125,18 +159,38 @@ func Kill(ctx context.Context, p Process) (killed bool, err error) {
 	return true, wait(ctx, p)
 }
 
-// Stop asks p to end by SIGTERM and waits for patience; then it kills it. It returns whether p ended by itself.
-func Stop(ctx context.Context, p Process, patience time.Duration) (graceful bool, err error) {
+// Stopped is what a graceful stop was measured to have done.
+type Stopped struct {
+	Ran      bool          // the process was alive before
+	Graceful bool          // it ended by itself, or had ended before
+	Took     time.Duration // from SIGTERM to its end
+}
+
+// Effect is the stop in the units of the history's fault lines: a process that had ended before is none.
+func (s Stopped) Effect() nemesis.Impact {
+	effect := nemesis.Impact{"processes": 0, "ms": s.Took.Milliseconds()}
+	if s.Ran {
+		effect["processes"] = 1
+	}
+	return effect
+}
+
+// Stop asks p to end by SIGTERM and waits for patience; then it kills it. It returns when p has gone.
+func Stop(ctx context.Context, p Process, patience time.Duration) (Stopped, error) {
+	if !Alive(p) {
+		return Stopped{Graceful: true}, wait(ctx, p)
+	}
+	began := time.Now()
 	if err := signal(p, syscall.SIGTERM); err != nil {
-		return false, err
+		return Stopped{}, err
 	}
 	gentle, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if wait(gentle, p) == nil {
-		return true, nil
+		return Stopped{Ran: true, Graceful: true, Took: time.Since(began)}, nil
 	}
-	_, err = Kill(ctx, p)
-	return false, err
+	_, err := Kill(ctx, p)
+	return Stopped{Ran: err == nil, Took: time.Since(began)}, err
 }
 
 // signal sends sig to p; that p has ended is no error.

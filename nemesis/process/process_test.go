@@ -60,6 +60,15 @@ func node(act string, args []string) int {
 	case "idle":
 		fmt.Println("ready")
 		time.Sleep(time.Hour)
+	case "parent":
+		child := exec.Command("/proc/self/exe")
+		child.Env = append(os.Environ(), actEnv+"=idle")
+		child.Stdout = os.Stdout
+		if err := child.Run(); err != nil {
+			return 1
+		}
+	case "links":
+		return printLinks()
 	case "writer":
 		if err := writeAll(args[0]); err != nil {
 			fmt.Println(err)
@@ -127,8 +136,15 @@ func TestStop(t *testing.T) {
 	}{{"idle", 10 * time.Second, true}, {"stubborn", 20 * time.Millisecond, false}} {
 		p, log := startNode(t, tt.act)
 		awaitLine(t, log, "ready")
-		if graceful, err := Stop(context.Background(), p, tt.patience); graceful != tt.graceful || err != nil {
-			t.Errorf("%s: got %v, %v", tt.act, graceful, err)
+		stop, err := Stop(context.Background(), p, tt.patience)
+		if stop.Graceful != tt.graceful || stop.Effect()["processes"] != 1 || err != nil {
+			t.Errorf("%s: got %+v, %v", tt.act, stop, err)
+		}
+		if !tt.graceful && stop.Took < tt.patience {
+			t.Errorf("%s: killed after %v, before %v had passed", tt.act, stop.Took, tt.patience)
+		}
+		if stop, err := Stop(context.Background(), p, tt.patience); stop.Effect()["processes"] != 0 || err != nil {
+			t.Errorf("%s: a second stop: got %+v, %v; want no effect", tt.act, stop, err)
 		}
 	}
 }
@@ -155,6 +171,37 @@ func TestPause(t *testing.T) {
 	}
 	if _, err := Pause(context.Background(), p); !errors.Is(err, ErrGone) {
 		t.Errorf("pause of what is gone: got %v", err)
+	}
+}
+
+// TestPauseOfAGroup pauses a node with a child: both must stand still, and a child that something else continues counts as that.
+func TestPauseOfAGroup(t *testing.T) {
+	p, log := startNode(t, "parent")
+	awaitLine(t, log, "ready")
+	children := group(p.PID())
+	if len(children) != 1 {
+		t.Fatalf("%d children, want 1", len(children))
+	}
+	paused, err := Pause(context.Background(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range append(children, p.PID()) {
+		if still, err := threadsStopped(pid); !still || err != nil {
+			t.Errorf("%d is not stopped: %v", pid, err)
+		}
+	}
+	if err := syscall.Kill(children[0], syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if stood, err := paused.Resume(); stood != 0 || err != nil {
+		t.Errorf("stood still for %v, %v, although the child did not", stood, err)
+	}
+	if paused, err = Pause(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+	if stood, err := paused.Resume(); stood <= 0 || err != nil {
+		t.Errorf("stood still for %v, %v", stood, err)
 	}
 }
 

@@ -120,8 +120,8 @@ func (n *Node) Stop(ctx context.Context) error {
 	if !n.Running() {
 		return nil
 	}
-	graceful, err := process.Stop(ctx, n.process, stopPatience)
-	if err == nil && !graceful {
+	stopped, err := process.Stop(ctx, n.process, stopPatience)
+	if err == nil && !stopped.Graceful {
 		err = fmt.Errorf("it did not end within %v and was killed", stopPatience)
 	}
 	if err != nil {
