@@ -105,7 +105,7 @@ func (d *lossyDisks) mount(g *Group, mounts map[string]string) error {
 		if err := g.Seed(d.backing(n.Name)); err != nil {
 			return err
 		}
-		if err := d.disk.Mount(n.Name, d.backing(n.Name), mounts[n.Name]); err != nil {
+		if err := d.disk.Mount(n.Name, d.backing(n.Name), mounts[n.Name], -1); err != nil {
 			return err
 		}
 	}
