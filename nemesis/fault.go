@@ -110,13 +110,11 @@ type Shape string
 
 // The shapes.
 const (
-	Full   Shape = "full"    // the targets from their peers, both ways
-	OneWay Shape = "one-way" // what the targets send to their peers is lost, what they receive is not
-	// WithClients cuts the targets off together with the clients: they go on being served by what nobody else sees.
-	WithClients Shape = "with-clients"
-	Isolate     Shape = "isolate" // each target from everybody, clients and name server among them
-	Bridge      Shape = "bridge"  // two halves that see each other only through one node
-	Ring        Shape = "ring"    // each node sees its two neighbours alone
+	Full    Shape = "full"    // the targets from their peers, both ways
+	OneWay  Shape = "one-way" // what the targets send to their peers is lost, what they receive is not
+	Isolate Shape = "isolate" // each target from everybody, clients and name server among them
+	Bridge  Shape = "bridge"  // two halves that see each other only through one node
+	Ring    Shape = "ring"    // each node sees its two neighbours alone
 )
 
 // Impact is what a fault was measured to have done, in the units of its kind (contracts.md section 3, Effects):

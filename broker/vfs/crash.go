@@ -5,91 +5,136 @@ import (
 	"math/rand/v2"
 	"path"
 	"slices"
+	"strings"
 	"time"
 )
+
+// survivor is a file or directory that a cut leaves.
+type survivor struct {
+	name        string
+	node, fresh *inode // before and after the cut
+}
 
 // Crash returns what is found after a power cut under loss. m itself is as before: several cuts of one instant can be
 // tried. Open files and locks do not survive.
 func (m *Mem) Crash(rng *rand.Rand, loss Loss) *Mem {
 	after := &Mem{now: m.now, writes: m.writes}
-	names := m.survivingNames(rng, loss)
-	fresh := make([]*inode, len(names)) // by index in names
-	for i, e := range names {
-		fresh[i] = &inode{dir: e.node.dir, size: e.node.durableSize, durableSize: e.node.durableSize,
-			data: slices.Clone(e.node.image), image: slices.Clone(e.node.image)}
-		after.names = append(after.names, entry{e.name, fresh[i]})
+	left := m.survivingNames(rng, loss, after)
+	for _, e := range Survivors(rng, m.dirtyExtents(left, loss), loss) {
+		i, _ := slices.BinarySearchFunc(left, e.Name, func(s survivor, name string) int { return strings.Compare(s.name, name) })
+		left[i].fresh.restore(rng, left[i].node, e)
 	}
-	extents, sources := dirtyExtents(names, m.now, loss)
-	for _, e := range Survivors(rng, extents, loss) {
-		i, _ := find(names, e.Name)
-		fresh[i].restore(rng, names[i].node, e)
+	for _, s := range left {
+		s.fresh.image, s.fresh.durableSize = slices.Clone(s.fresh.data), s.fresh.size
+		after.names = append(after.names, entry{s.name, s.fresh})
 	}
-	for _, s := range sources { // what ext4 flushed survives whole
-		i, _ := find(names, s.Name)
-		fresh[i].restore(rng, names[i].node, s)
-	}
-	for _, node := range fresh {
-		node.image, node.durableSize = slices.Clone(node.data), node.size
-	}
-	after.durable = slices.Clone(after.names)
 	return after
 }
 
-// survivingNames returns the names that are there after the cut.
-func (m *Mem) survivingNames(rng *rand.Rand, loss Loss) []entry {
-	names := slices.Clone(m.durable)
-	var ages []time.Duration
-	for _, c := range m.pending {
-		if !(c.journal && loss.Names == Ext4) {
-			ages = append(ages, m.now-c.since)
+// survivingNames returns what is there after the cut with the contents that are durable, by path, and makes it the tree
+// of after.
+func (m *Mem) survivingNames(rng *rand.Rand, loss Loss, after *Mem) []survivor {
+	events := m.events.clone()
+	events.Survive(rng, loss, m.now)
+	changed := map[*inode][]entry{} // children of directories
+	children := func(dir *inode) []entry {
+		if c, ok := changed[dir]; ok {
+			return c
+		}
+		return slices.Clone(dir.children)
+	}
+	for _, c := range events.Changes {
+		if !c.Durable(loss.Names) {
+			continue
+		}
+		if c.From.Dir != nil {
+			changed[c.From.Dir] = drop(children(c.From.Dir), c.From.Name)
+		}
+		if c.To.Dir != nil {
+			changed[c.To.Dir] = put(children(c.To.Dir), c.To.Name, c.Target)
 		}
 	}
-	lucky := SurvivingNames(rng, ages, loss)
-	for _, c := range m.pending {
-		switch {
-		case c.journal && loss.Names == Ext4:
-			names = c.apply(names)
-		case lucky > 0:
-			lucky--
-			names = c.apply(names)
+	var left []survivor
+	var walk func(dir *inode, prefix string) *inode
+	walk = func(dir *inode, prefix string) *inode {
+		fresh := &inode{dir: true}
+		for _, e := range children(dir) {
+			s := survivor{name: path.Join(prefix, e.name), node: e.node}
+			if e.node.dir {
+				s.fresh = walk(e.node, s.name)
+			} else {
+				s.fresh = e.node.durable(loss.Names, m.now)
+			}
+			fresh.children = append(fresh.children, entry{e.name, s.fresh})
+			left = append(left, s)
 		}
+		return fresh
 	}
-	var reachable []entry // parents come before their children in the order of names
-	for _, e := range names {
-		dir := path.Dir(e.name)
-		if dir == "." || lookup(reachable, dir) != nil {
-			reachable = append(reachable, e)
-		}
-	}
-	return reachable
+	after.root = walk(m.root, ".")
+	slices.SortFunc(left, func(a, b survivor) int { return strings.Compare(a.name, b.name) })
+	return left
 }
 
-// dirtyExtents returns what is dirty in the files of names in the order in which it became dirty, and apart from that
-// what ext4 has flushed.
-func dirtyExtents(names []entry, now time.Duration, loss Loss) (extents, flushed []Extent) {
+// durable returns a file with the contents that every cut leaves.
+func (n *inode) durable(model NamesModel, now time.Duration) *inode {
+	fresh := &inode{size: n.durableSize, data: slices.Clone(n.image)}
+	if model != Ext4 {
+		return fresh
+	}
+	if now-n.grown.at >= NamesCommit {
+		fresh.size = max(fresh.size, min(n.grown.size, n.size))
+	}
+	for _, f := range n.flushed {
+		fresh.overlay(f.index, func(own *page) {
+			from := int64(f.index) * Page
+			if f.page == nil {
+				clear(own[:f.end-from])
+			} else {
+				copy(own[:f.end-from], f.page[:])
+			}
+		})
+	}
+	fresh.size = max(fresh.size, n.flushedSize)
+	return fresh
+}
+
+// overlay changes a page of data, which it copies before.
+func (n *inode) overlay(index int, change func(own *page)) {
+	n.data = grow(n.data, index)
+	own := new(page)
+	if p := n.data[index]; p != nil {
+		*own = *p
+	}
+	change(own)
+	n.data[index] = own
+}
+
+// dirtyExtents returns what is dirty in the files that are left, in the order in which it became dirty.
+func (m *Mem) dirtyExtents(left []survivor, loss Loss) []Extent {
 	type ordered struct {
 		Extent
 		seq uint64
 	}
 	var all []ordered
-	for _, e := range names {
-		for _, d := range e.node.dirty {
+	for _, s := range left {
+		for _, d := range s.node.dirty {
+			seq, since := d.seq, d.since
+			if d.flushed && loss.Names == Ext4 {
+				seq, since = d.again, d.anew
+			}
 			off := int64(d.index) * Page
-			x := Extent{Name: e.name, Off: off, Len: min(Page, e.node.size-off), Since: now - d.since}
-			switch {
-			case x.Len <= 0 || e.node.data[d.index] == nil: // cut off by Truncate, which only a Sync makes durable
-			case d.flushed && loss.Names == Ext4:
-				flushed = append(flushed, x)
-			default:
-				all = append(all, ordered{x, d.seq})
+			x := Extent{Name: s.name, Off: off, Len: min(Page, s.node.size-off), Since: m.now - since}
+			if x.Len > 0 && seq > 0 { // not cut off by Truncate, which only a Sync makes durable
+				all = append(all, ordered{x, seq})
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b ordered) int { return cmp.Compare(a.seq, b.seq) })
+	var extents []Extent
 	for _, o := range all {
 		extents = append(extents, o.Extent)
 	}
-	return extents, flushed
+	return extents
 }
 
 // garble overwrites the bytes of durable that changed has otherwise. The others stay: what a log synced may share a page
@@ -105,21 +150,20 @@ func garble(rng *rand.Rand, durable, changed []byte) {
 // restore puts the contents that source has at the surviving extent e, or garbage, into n.
 func (n *inode) restore(rng *rand.Rand, source *inode, e Extent) {
 	for off, end := e.Off, e.Off+e.Len; off < end; {
-		index := int(off / Page)
-		next := min(end, int64(index+1)*Page)
-		own := new(page)
-		n.data = grow(n.data, index)
-		if p := n.data[index]; p != nil {
-			*own = *p
+		index := off / Page
+		next := min(end, (index+1)*Page)
+		from := source.page(index)
+		if from == nil {
+			from = new(page)
 		}
-		piece := own[off%Page : off%Page+next-off]
-		changed := source.data[index][off%Page:][:len(piece)]
-		if e.Garbled {
-			garble(rng, piece, changed)
-		} else {
-			copy(piece, changed)
-		}
-		n.data[index] = own
+		n.overlay(int(index), func(own *page) {
+			piece, changed := own[off%Page:off%Page+next-off], from[off%Page:off%Page+next-off]
+			if e.Garbled {
+				garble(rng, piece, changed)
+			} else {
+				copy(piece, changed)
+			}
+		})
 		off = next
 	}
 	n.size = max(n.size, e.Off+e.Len)

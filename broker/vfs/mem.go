@@ -12,52 +12,71 @@ import (
 // Mem is a file system in memory that can lose power: beside what is readable it keeps what is durable.
 // It is not safe for concurrent use (see Locked), and deterministic.
 type Mem struct {
-	now     time.Duration
-	names   []entry  // what is readable, sorted by name
-	durable []entry  // what is durable under every model, sorted by name
-	pending []change // names changed since, the oldest first
-	locks   []string
-	writes  uint64 // numbers dirty pages in the order in which they became dirty
+	now    time.Duration
+	root   *inode
+	names  []entry                 // what is readable, sorted by path
+	events Names[*inode, struct{}] // changes of names that are not durable under every model
+	locks  []string
+	writes uint64 // numbers dirty pages in the order in which they became dirty
 }
 
+// entry is a path, or among the children of a directory a name.
 type entry struct {
 	name string
 	node *inode
 }
 
-// change is one change of a name that no SyncDir covered.
-type change struct {
-	op      Op // OpCreate (also of a directory), OpRemove, OpRename
-	name    string
-	to      string // OpRename
-	node    *inode
-	since   time.Duration
-	journal bool // ext4 has committed it with the Sync of a file
-}
-
-// inode is a file or a directory. A page that is nil reads as zero. Pages are shared between data and image until they
-// are written: a page is dirty iff it stands in dirty, and then data owns it.
+// inode is a file or a directory. A page that is nil reads as zero. Pages are shared between data, image and flushed
+// until they are written: data owns a page iff its state is dirty.
 type inode struct {
 	dir         bool
+	children    []entry // of a directory: what is durable in it under every model, sorted by name
 	size        int64
 	data        []*page
 	durableSize int64
 	image       []*page // the durable contents
-	isDirty     []bool  // by page
+	state       []pageState
 	dirty       []dirtyPage
+	flushed     []flushedPage
+	flushedSize int64 // what flushed has made of the durable size
+	grown       growth
 }
 
 type page [Page]byte
+
+// pageState is what a page of data is.
+type pageState uint8
+
+const (
+	clean  pageState = iota
+	dirty            // stands in inode.dirty
+	frozen           // stands there, and shares its page with inode.flushed
+)
 
 type dirtyPage struct {
 	index   int
 	seq     uint64
 	since   time.Duration
-	flushed bool // ext4 flushed it because the file was renamed over another; so it will call what is written to it later
+	flushed bool   // ext4 has flushed it, and it is dirty there only if it was written
+	again   uint64 // since: its number, 0 if not, and when
+	anew    time.Duration
+}
+
+// flushedPage is what ext4 has written out of a file because it was renamed over another.
+type flushedPage struct {
+	index int
+	page  *page
+	end   int64 // of its contents in the file
+}
+
+// growth is the last change of a file's size that was made by itself, not by a write: ext4 commits it as it does names.
+type growth struct {
+	size int64
+	at   time.Duration
 }
 
 // NewMem returns an empty file system.
-func NewMem() *Mem { return &Mem{} }
+func NewMem() *Mem { return &Mem{root: &inode{dir: true}} }
 
 // SetTime tells what time it is, so that Crash knows for how long something has been dirty.
 func (m *Mem) SetTime(now time.Duration) { m.now = now }
@@ -99,10 +118,16 @@ func (m *Mem) isDir(name string) bool {
 
 func notExist(op, name string) error { return &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist} }
 
-// note records a change of a name that is not durable yet.
-func (m *Mem) note(c change) {
-	c.since = m.now
-	m.pending = append(m.pending, c)
+// directory returns the directory of a path, which exists.
+func (m *Mem) directory(name string) *inode {
+	if dir := path.Dir(name); dir != "." {
+		return lookup(m.names, dir)
+	}
+	return m.root
+}
+
+func (m *Mem) place(name string) Place[*inode] {
+	return Place[*inode]{m.directory(name), path.Base(name)}
 }
 
 // Create implements FS.
@@ -113,9 +138,8 @@ func (m *Mem) Create(name string, size int64) (File, error) {
 	if lookup(m.names, name) != nil {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
-	node := &inode{size: size}
-	m.names = put(m.names, name, node)
-	m.note(change{op: OpCreate, name: name, node: node})
+	node := &inode{size: size, grown: growth{size, m.now}}
+	m.appear(name, node)
 	return &memFile{m, node, false}, nil
 }
 
@@ -137,8 +161,12 @@ func (m *Mem) Remove(name string) error {
 	if i, _ := find(m.names, name+"/"); node.dir && i < len(m.names) && strings.HasPrefix(m.names[i].name, name+"/") {
 		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrExist}
 	}
+	c := Change[*inode, struct{}]{From: m.place(name), Target: node, At: m.now}
+	if node.dir {
+		c.Gone = node
+	}
+	m.events.Add(c)
 	m.names = drop(m.names, name)
-	m.note(change{op: OpRemove, name: name, node: node})
 	return nil
 }
 
@@ -151,13 +179,17 @@ func (m *Mem) Rename(old, new string) error {
 	if !m.isDir(path.Dir(new)) {
 		return notExist("rename", new)
 	}
-	if lookup(m.names, new) != nil {
-		for i := range node.dirty {
-			node.dirty[i].flushed = true
-		}
+	if old == new {
+		return nil
 	}
+	if victim := lookup(m.names, new); victim != nil {
+		if victim.dir {
+			return &fs.PathError{Op: "rename", Path: new, Err: fs.ErrExist}
+		}
+		node.flush()
+	}
+	m.events.Add(Change[*inode, struct{}]{From: m.place(old), To: m.place(new), Target: node, At: m.now})
 	m.names = put(drop(m.names, old), new, node)
-	m.note(change{op: OpRename, name: old, to: new, node: node})
 	return nil
 }
 
@@ -186,10 +218,14 @@ func (m *Mem) MkdirAll(dir string) error {
 	if err := m.MkdirAll(path.Dir(dir)); err != nil {
 		return err
 	}
-	node := &inode{dir: true}
-	m.names = put(m.names, dir, node)
-	m.note(change{op: OpCreate, name: dir, node: node})
+	m.appear(dir, &inode{dir: true})
 	return nil
+}
+
+// appear gives a new file or directory its name.
+func (m *Mem) appear(name string, node *inode) {
+	m.events.Add(Change[*inode, struct{}]{To: m.place(name), Target: node, Own: true, At: m.now})
+	m.names = put(m.names, name, node)
 }
 
 // SyncDir implements FS.
@@ -197,40 +233,16 @@ func (m *Mem) SyncDir(dir string) error {
 	if !m.isDir(dir) {
 		return notExist("syncdir", dir)
 	}
-	kept := m.pending[:0]
-	for _, c := range m.pending {
-		if path.Dir(c.name) == dir || c.op == OpRename && path.Dir(c.to) == dir {
-			m.durable = c.apply(m.durable)
-		} else {
-			kept = append(kept, c)
+	m.events.SyncedDir(m.directory(path.Join(dir, "x")))
+	m.events.Drop(Posix, func(c *Change[*inode, struct{}]) { // durable under Posix is durable under Ext4
+		if c.From.Dir != nil {
+			c.From.Dir.children = drop(c.From.Dir.children, c.From.Name)
 		}
-	}
-	m.pending = kept
-	m.journalAbove(dir)
+		if c.To.Dir != nil {
+			c.To.Dir.children = put(c.To.Dir.children, c.To.Name, c.Target)
+		}
+	})
 	return nil
-}
-
-// journalAbove notes that ext4 has committed the creation of dir and of the directories above it.
-func (m *Mem) journalAbove(dir string) {
-	for ; dir != "."; dir = path.Dir(dir) {
-		node := lookup(m.names, dir)
-		for i := range m.pending {
-			if c := &m.pending[i]; c.op == OpCreate && c.node == node {
-				c.journal = true
-			}
-		}
-	}
-}
-
-// apply returns entries after the change.
-func (c change) apply(entries []entry) []entry {
-	switch c.op {
-	case OpCreate:
-		return put(entries, c.name, c.node)
-	case OpRename:
-		return put(drop(entries, c.name), c.to, c.node)
-	}
-	return drop(entries, c.name)
 }
 
 // Lock implements Locker.

@@ -3,7 +3,7 @@ package vfs
 import (
 	"io"
 	"io/fs"
-	"path"
+	"slices"
 )
 
 // memFile is an open file of Mem.
@@ -88,7 +88,7 @@ func (f *memFile) Truncate(size int64) error {
 		f.m.dirty(n, i)
 		n.data[i] = nil
 	}
-	n.size = size
+	n.size, n.grown = size, growth{size, f.m.now}
 	return nil
 }
 
@@ -102,23 +102,38 @@ func (f *memFile) Sync() error {
 		n.image = grow(n.image, d.index)
 		n.image[d.index] = n.data[d.index]
 	}
-	n.durableSize = n.size
+	n.durableSize, n.flushedSize = n.size, 0
+	n.flushed = slices.DeleteFunc(n.flushed, func(p flushedPage) bool { return n.state[p.index] != clean })
 	f.clean()
-	for i := range f.m.pending {
-		if c := &f.m.pending[i]; c.op == OpCreate && c.node == n {
-			c.journal = true
-			f.m.journalAbove(path.Dir(c.name))
-		}
-	}
+	f.m.events.SyncedFile(n)
 	return nil
 }
 
 // clean forgets what is dirty: after a Sync, and after one that failed and left the pages readable, not durable.
 func (f *memFile) clean() {
 	for _, d := range f.node.dirty {
-		f.node.isDirty[d.index] = false
+		f.node.state[d.index] = clean
 	}
 	f.node.dirty = f.node.dirty[:0]
+}
+
+// flush notes what ext4 writes out when the file is renamed over another: what is dirty up to the file's end, and of the
+// size what that reaches. What a truncation cut off stays durable: only a Sync makes a file shorter.
+func (n *inode) flush() {
+	for i := range n.dirty {
+		d := &n.dirty[i]
+		from := int64(d.index) * Page
+		if n.state[d.index] == frozen || from >= n.size {
+			continue
+		}
+		end := min(n.size, from+Page)
+		n.flushed = append(n.flushed, flushedPage{d.index, n.data[d.index], end})
+		n.flushedSize = max(n.flushedSize, end)
+		n.state[d.index] = frozen
+		if end == min(max(n.durableSize, n.flushedSize), from+Page) { // else it is durable in part only
+			d.flushed, d.again = true, 0
+		}
+	}
 }
 
 func (n *inode) page(i int64) *page {
@@ -138,22 +153,27 @@ func grow[T any](s []T, i int) []T {
 
 // dirty returns the page with the given index, to be written: its own copy, noted as dirty.
 func (m *Mem) dirty(n *inode, index int) *page {
-	n.data, n.isDirty = grow(n.data, index), grow(n.isDirty, index)
+	n.data, n.state = grow(n.data, index), grow(n.state, index)
 	p := n.data[index]
-	if n.isDirty[index] {
-		if p == nil {
-			p = new(page)
-			n.data[index] = p
-		}
+	if n.state[index] == dirty && p != nil {
 		return p
 	}
 	own := new(page)
 	if p != nil {
 		*own = *p
 	}
-	m.writes++
 	n.data[index] = own
-	n.isDirty[index] = true
-	n.dirty = append(n.dirty, dirtyPage{index: index, seq: m.writes, since: m.now})
+	switch n.state[index] {
+	case clean:
+		m.writes++
+		n.dirty = append(n.dirty, dirtyPage{index: index, seq: m.writes, since: m.now})
+	case frozen:
+		i := slices.IndexFunc(n.dirty, func(d dirtyPage) bool { return d.index == index })
+		if d := &n.dirty[i]; d.flushed && d.again == 0 {
+			m.writes++
+			d.again, d.anew = m.writes, m.now
+		}
+	}
+	n.state[index] = dirty
 	return own
 }

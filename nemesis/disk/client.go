@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"holdfast/broker/vfs"
+	"holdfast/nemesis"
+	"holdfast/nemesis/power"
 )
 
 // ErrClosed is returned by calls of a client whose server has gone.
@@ -28,6 +30,8 @@ type Config struct {
 	BackingSync string
 	// Names says when names are durable; vfs.Ext4 by default.
 	Names vfs.NamesModel
+	// Power is the line on which Cut takes the nodes' outlets, shared with the packet switch; nil: none. The caller keeps it.
+	Power *power.Line
 	// Stderr receives the server's complaints; nil: this process's standard error.
 	Stderr io.Writer
 }
@@ -75,6 +79,10 @@ func Start(ctx context.Context, cfg Config) (*Client, error) {
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), roleEnv+"="+roleServer, syncEnv+"="+cfg.BackingSync, namesEnv+"="+strconv.Itoa(int(cfg.Names)))
 	cmd.ExtraFiles = []*os.File{theirs}
+	if cfg.Power != nil {
+		cmd.Env = append(cmd.Env, powerEnv+"=1")
+		cmd.ExtraFiles = append(cmd.ExtraFiles, cfg.Power.File())
+	}
 	cmd.Stderr = cfg.Stderr
 	if cmd.Stderr == nil {
 		cmd.Stderr = os.Stderr
@@ -191,13 +199,15 @@ func (c *Client) Close() error {
 }
 
 // Mount serves backingDir at mountPoint as node's disk; both are made when missing, absolute, and not within each other.
-// What the backing directory holds already is durable.
-func (c *Client) Mount(node, backingDir, mountPoint string) error {
-	return c.call(context.Background(), opMount, []string{node}, mountArg{Backing: backingDir, MountPoint: mountPoint}, nil)
+// What the backing directory holds already is durable. outlet is the node's on the power line of Config; -1: none.
+func (c *Client) Mount(node, backingDir, mountPoint string, outlet int) error {
+	arg := mountArg{Backing: backingDir, MountPoint: mountPoint, Outlet: outlet}
+	return c.call(context.Background(), opMount, []string{node}, arg, nil)
 }
 
 // Cut cuts the power of the nodes' disks at one instant, which it returns: what was durable before it stays, and no
-// change after it is applied or acknowledged: the calls are held until Release and then fail with EIO.
+// change after it is applied or acknowledged: the calls are held until Release and then fail with EIO. The nodes' outlets
+// on the power line lose their power in the same instant.
 func (c *Client) Cut(nodes ...string) (time.Time, error) {
 	var mono int64
 	if err := c.call(context.Background(), opCut, nodes, nil, &mono); err != nil {
@@ -225,9 +235,15 @@ func (c *Client) Survive(node string, seed uint64, loss vfs.Loss) (Impact, error
 	return impact, err
 }
 
-// Remount mounts a detached volume anew, with an empty page cache.
+// Remount mounts a detached volume anew, with an empty page cache. It gives no outlet its power back: see Restore.
 func (c *Client) Remount(node string) error {
 	return c.call(context.Background(), opRemount, []string{node}, nil, nil)
+}
+
+// Restore gives the nodes' outlets on the power line their power back. Call it when the disks are mounted anew and what
+// the network still held for the nodes is gone, before the nodes start.
+func (c *Client) Restore(nodes ...string) error {
+	return c.call(context.Background(), opRestore, nodes, nil, nil)
 }
 
 // Erase empties a detached node's disk, as a new one: the fault disk-lost. It returns the files and bytes removed.
@@ -271,12 +287,34 @@ func (c *Client) WaitSync(ctx context.Context, node, prefix string, after uint64
 	return w.sync(), nil
 }
 
-// SetSyncDelay makes each fsync of the node take at least d, of which the data of later writes is no part. 0 ends it.
-func (c *Client) SetSyncDelay(node string, d time.Duration) error {
-	return c.call(context.Background(), opDelay, []string{node}, d, nil)
+// SetFault sets what is wrong with the node's disk, and replaces what was set of its kind. It lasts until Clear, over cuts
+// and mounts.
+func (c *Client) SetFault(node string, s FaultSpec) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	return c.call(context.Background(), opFault, []string{node}, s, nil)
 }
 
-// SetSyncError makes fsyncs of the node fail. Stats.SyncErrors counts them.
-func (c *Client) SetSyncError(node string, e SyncError) error {
-	return c.call(context.Background(), opError, []string{node}, e, nil)
+// Affected returns what a fault has struck since it was set. It errs when none of the kind is set.
+func (c *Client) Affected(node string, kind nemesis.Kind) (Affected, error) {
+	var a Affected
+	err := c.call(context.Background(), opAffected, []string{node}, clearArg{Kind: kind}, &a)
+	return a, err
+}
+
+// Clear ends a fault and returns what it has struck. It errs when none of the kind is set.
+func (c *Client) Clear(node string, kind nemesis.Kind) (Affected, error) {
+	var a Affected
+	err := c.call(context.Background(), opAffected, []string{node}, clearArg{Kind: kind, End: true}, &a)
+	return a, err
+}
+
+// FlipBits flips as many different bits of the files whose path begins with prefix, drawn by seed from the bytes that an
+// fsync had covered (after a detachment without a cut: from all), and says which. The disk must be detached, and what a
+// cut leaves of it chosen. It errs when there are not as many; pages of nothing but zeroes do not count.
+func (c *Client) FlipBits(node, prefix string, bits int, seed uint64) ([]Flip, error) {
+	var flips []Flip
+	err := c.call(context.Background(), opFlip, []string{node}, flipArg{Prefix: prefix, Bits: bits, Seed: seed}, &flips)
+	return flips, err
 }

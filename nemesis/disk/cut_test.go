@@ -252,9 +252,9 @@ func TestMisuse(t *testing.T) {
 		do   func() error
 		want string // part of the error; empty: none
 	}{
-		{"a second disk for a node", func() error { return r.c.Mount("a", r.dir+"/x", r.dir+"/y") }, "has a disk already"},
-		{"a relative path", func() error { return r.c.Mount("b", "x", "/y") }, "absolute"},
-		{"a mount in its own backing", func() error { return r.c.Mount("b", "/x", "/x/y") }, "within each other"},
+		{"a second disk for a node", func() error { return r.c.Mount("a", r.dir+"/x", r.dir+"/y", -1) }, "has a disk already"},
+		{"a relative path", func() error { return r.c.Mount("b", "x", "/y", -1) }, "absolute"},
+		{"a mount in its own backing", func() error { return r.c.Mount("b", "/x", "/x/y", -1) }, "within each other"},
 		{"an unknown node", func() error { return r.c.Detach("b") }, "no disk"},
 		{"release without a cut", func() error { return r.c.Release("a") }, "not held"},
 		{"survive while mounted", survive, "still mounted"},

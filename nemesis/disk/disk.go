@@ -16,6 +16,7 @@
 package disk
 
 import (
+	"strings"
 	"time"
 
 	"holdfast/nemesis"
@@ -30,13 +31,40 @@ type Impact struct {
 	NamesLost   int64 `json:"namesLost"`   // directory changes undone: creations, removals, renames, links
 	KernelBytes int64 `json:"kernelBytes"` // of mapped pages that the kernel brought only after the cut (counted, not applied)
 	Refused     int64 `json:"refused"`     // system calls that arrived after the cut and were never acknowledged
+	// UnsyncedAtCut is in bytes of whole pages: of those that no completed fsync covered at the instant of the cut,
+	// whether they survived or not, those that were dirty in the kernel alone among them.
+	UnsyncedAtCut int64      `json:"unsyncedAtCut"`
+	Files         []Unsynced `json:"files,omitempty"` // where those are
+}
+
+// Unsynced is what of one file no completed fsync covered at the instant of a cut: what was written since the last of its
+// completed fsyncs began, by write or through a mapping.
+type Unsynced struct {
+	Path  string `json:"path"`  // relative to the volume's root, the latest name
+	Pages int64  `json:"pages"` // of 4 KiB
+	// Written is in bytes: over each run of adjacent pages the span from the first to the last byte that differs from
+	// what is durable. For a log that is appended to, however its file was allocated, that is what was appended, but for
+	// zeroes at the very ends of it. A byte between two changed ones counts, a byte written with its old value at the end
+	// of a run does not.
+	Written int64 `json:"written"`
+}
+
+// Predicted returns the bytes that a cut with the worst loss takes from the files whose path begins with prefix: those
+// written since the last completed fsync of each began. Beside what was lost of a log it is a check of both.
+func (i Impact) Predicted(prefix string) (bytes int64) {
+	for _, f := range i.Files {
+		if strings.HasPrefix(f.Path, prefix) {
+			bytes += f.Written
+		}
+	}
+	return bytes
 }
 
 // Effect returns the impact in the units of the history's fault lines.
 func (i Impact) Effect() nemesis.Impact {
 	return nemesis.Impact{
 		"bytesLost": i.BytesLost, "pagesLost": i.PagesLost, "pagesKept": i.PagesKept, "filesLost": i.FilesLost,
-		"namesLost": i.NamesLost, "kernelBytes": i.KernelBytes, "refused": i.Refused,
+		"namesLost": i.NamesLost, "kernelBytes": i.KernelBytes, "refused": i.Refused, "unsyncedAtCut": i.UnsyncedAtCut,
 	}
 }
 
@@ -47,7 +75,7 @@ type Sync struct {
 	Began  time.Time // what was written after this instant is not covered
 	Ended  time.Time // durable, just before the reply
 	Bytes  int64     // of dirty pages that it made durable
-	Failed bool      // answered EIO by SetFsyncError
+	Failed bool      // answered EIO by a fault
 }
 
 // Stats is a volume's state at one instant.
@@ -67,22 +95,4 @@ type Stats struct {
 	CPU           time.Duration // user and system time of the whole disk process
 	Stall         time.Duration // longest delay of a 5 ms ticker in the disk process since its start
 	BackingSync   string        // "none": durability is modelled only; "real": an fdatasync below each fsync
-}
-
-// Persist says what becomes of the pages of an fsync that failed.
-type Persist string
-
-const (
-	// Drop leaves them clean and readable but not on the platter, as ext4 does: a retry that succeeds covers only
-	// pages written since.
-	Drop Persist = "drop"
-	// Keep leaves them dirty: a retry that succeeds covers them.
-	Keep Persist = "keep"
-)
-
-// SyncError makes fsyncs fail with EIO.
-type SyncError struct {
-	Prefix string  // of the file's path, such as "commitlog"; empty: every file
-	Times  int     // how many fsyncs fail; -1: all until reset; 0: none any more
-	Pages  Persist // Drop by default
 }

@@ -1,45 +1,13 @@
 package disk
 
 import (
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"holdfast/nemesis"
 )
-
-// faults is what is wrong with a volume's fsyncs.
-type faults struct {
-	mu    sync.Mutex
-	delay time.Duration
-	err   SyncError
-}
-
-// next returns what happens to an fsync of the file at path that begins now.
-func (f *faults) next(path string) (delay time.Duration, fail bool, pages Persist) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err.Times != 0 && strings.HasPrefix(path, f.err.Prefix) {
-		if f.err.Times > 0 {
-			f.err.Times--
-		}
-		fail = true
-	}
-	return f.delay, fail, f.err.Pages
-}
-
-func (f *faults) setDelay(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.delay = d
-}
-
-func (f *faults) setError(e SyncError) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.err = e
-}
 
 // Fsync implements fuse.RawFileSystem; fdatasync and msync arrive here too. The kernel has brought the file's dirty
 // mapped pages before.
@@ -59,13 +27,19 @@ func (v *volume) fsync(n *inode) fuse.Status {
 	if st := v.enter(); st != fuse.OK {
 		return st
 	}
-	v.mu.Lock()
-	path := n.path()
-	v.mu.Unlock()
-	delay, fail, persist := v.faults.next(path)
+	path := v.pathOf(n)
 	n.mu.Lock()
 	n.pages.beginSync()
+	covers := int64(len(n.pages.syncing)) * pageSize
 	n.mu.Unlock()
+	var slow, broken FaultSpec
+	fail := false
+	if v.faults.is(nemesis.FsyncSlow) {
+		slow, _ = v.faults.strike(nemesis.FsyncSlow, path, covers)
+	}
+	if v.faults.is(nemesis.FsyncError) {
+		broken, fail = v.faults.strike(nemesis.FsyncError, path, covers)
+	}
 	event := syncWire{Path: path, Began: monotonic(), Failed: fail}
 	isCut := v.isCut
 	v.leave()
@@ -74,10 +48,10 @@ func (v *volume) fsync(n *inode) fuse.Status {
 	if v.real {
 		err = unix.Fdatasync(n.fd)
 	}
-	if delay > 0 {
+	if slow.Delay > 0 {
 		v.meter.delayed.Add(1)
 		select {
-		case <-time.After(delay):
+		case <-time.After(slow.Delay):
 		case <-isCut:
 		}
 	}
@@ -85,7 +59,7 @@ func (v *volume) fsync(n *inode) fuse.Status {
 	v.gate.RLock()
 	cut := v.cut
 	n.mu.Lock()
-	event.Bytes = n.pages.endSync(!cut && !fail && err == nil, cut || persist == Keep)
+	event.Bytes = n.pages.endSync(!cut && !fail && err == nil, cut || broken.Pages == Keep)
 	n.mu.Unlock()
 	if cut {
 		v.gate.RUnlock()
@@ -97,8 +71,10 @@ func (v *volume) fsync(n *inode) fuse.Status {
 	}
 	if !fail {
 		v.mu.Lock()
-		v.names.syncedFile(n)
-		v.names.expire(monotonic())
+		if n.journal > 0 {
+			v.names.SyncedFile(n)
+		}
+		v.names.Expire(time.Duration(monotonic()))
 		v.names.compact(&v.table)
 		v.mu.Unlock()
 	}

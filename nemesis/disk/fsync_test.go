@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"holdfast/nemesis"
 )
 
 func TestFailedSync(t *testing.T) {
@@ -26,7 +28,7 @@ func TestFailedSync(t *testing.T) {
 			r.do("a", order{Op: orderMkdir, Path: "log"})
 			r.do("a", order{Op: orderWrite, Path: "log/f", Data: fill('x', pageSize)})
 			r.do("a", order{Op: orderSync, Path: "log/f"})
-			if err := r.c.SetSyncError("a", SyncError{Prefix: "log", Times: 1, Pages: tt.pages}); err != nil {
+			if err := r.c.SetFault("a", FaultSpec{Kind: nemesis.FsyncError, Path: "log", Times: 1, Pages: tt.pages}); err != nil {
 				t.Fatal(err)
 			}
 			r.do("a", order{Op: orderWrite, Path: "log/f", Data: fill('y', pageSize)})
@@ -56,7 +58,7 @@ func TestFailedSync(t *testing.T) {
 func TestSyncIsASnapshot(t *testing.T) {
 	r := newRig(t, Config{}, "a")
 	r.do("a", order{Op: orderWrite, Path: "f", Data: fill('x', pageSize)})
-	if err := r.c.SetSyncDelay("a", 30*time.Millisecond); err != nil {
+	if err := r.c.SetFault("a", FaultSpec{Kind: nemesis.FsyncSlow, Delay: 30 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	second, err := startHand()
@@ -98,7 +100,7 @@ func TestCutDuringASync(t *testing.T) {
 	r.do("a", order{Op: orderWrite, Path: "f", Data: fill('x', pageSize)})
 	r.do("a", order{Op: orderSync, Path: "f"})
 	r.do("a", order{Op: orderWrite, Path: "f", Data: fill('y', pageSize)})
-	if err := r.c.SetSyncDelay("a", time.Hour); err != nil {
+	if err := r.c.SetFault("a", FaultSpec{Kind: nemesis.FsyncSlow, Delay: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan error, 1)
@@ -159,7 +161,7 @@ func TestWaitSync(t *testing.T) {
 func TestReleasedCallsFail(t *testing.T) {
 	r := newRig(t, Config{}, "a")
 	r.do("a", order{Op: orderWrite, Path: "f", Data: []byte("x")})
-	if err := r.c.SetSyncDelay("a", time.Hour); err != nil {
+	if err := r.c.SetFault("a", FaultSpec{Kind: nemesis.FsyncSlow, Delay: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan error, 1)

@@ -31,6 +31,9 @@ type inode struct {
 	pages  pages
 	late   map[int64][]byte // mapped pages that the kernel brought after the cut
 	grown  growth
+	echo   int64 // 1 + offset of the last read that failed on purpose, which the kernel repeats; 0: none
+
+	reserved []span // allocated without being written
 }
 
 // growth is the last change of a file's size that was made by itself, not by a write: ext4 commits it with its journal.

@@ -19,7 +19,7 @@ func TestJava(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRig(t, Config{})
-	if err := r.c.Mount("a", r.backing("a"), r.mount("a")); err != nil {
+	if err := r.c.Mount("a", r.backing("a"), r.mount("a"), -1); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(java, "-XX:TieredStopAtLevel=1", "-Xshare:auto", source, r.mount("a"))

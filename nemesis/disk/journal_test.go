@@ -43,11 +43,12 @@ func TestOldNamesAreCommitted(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(path, name), nil, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			j.add(&nameChange{op: opCreate, to: place{dir, name}, target: &inode{id: uint64(i + 2)}, at: int64(i+1) * int64(time.Second)})
+			j.Add(nameChange{To: place{Dir: dir, Name: name}, Target: &inode{id: uint64(i + 2)}, Own: true, At: time.Duration(i+1) * time.Second})
 		}
 		rng := rand.New(rand.NewPCG(1, 1))
 		now := int64(11 * time.Second)
-		changes, files, err := j.survive(rng, vfs.Loss{Names: tt.model, KeepPercent: tt.keep}, now)
+		j.survive(rng, vfs.Loss{Names: tt.model, KeepPercent: tt.keep}, now)
+		changes, files, err := j.undo()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -80,7 +80,7 @@ func newRig(t testing.TB, cfg Config, nodes ...string) *rig {
 // add gives the node a disk and a hand.
 func (r *rig) add(node string) {
 	r.t.Helper()
-	if err := r.c.Mount(node, r.backing(node), r.mount(node)); err != nil {
+	if err := r.c.Mount(node, r.backing(node), r.mount(node), -1); err != nil {
 		r.t.Fatal(err)
 	}
 	r.startHand(node)

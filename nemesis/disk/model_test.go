@@ -202,7 +202,7 @@ func TestAgainstModel(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				runs++
 				node := fmt.Sprint("n", runs)
-				if err := r.c.Mount(node, r.backing(node), r.mount(node)); err != nil {
+				if err := r.c.Mount(node, r.backing(node), r.mount(node), -1); err != nil {
 					rt.Fatal(err)
 				}
 				defer func() {

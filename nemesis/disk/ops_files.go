@@ -1,8 +1,12 @@
 package disk
 
 import (
+	"math"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"holdfast/nemesis"
 )
 
 // GetAttr implements fuse.RawFileSystem.
@@ -85,11 +89,12 @@ func (v *volume) setAttr(n *inode, in *fuse.SetAttrInCommon) error {
 
 // truncate changes the size: what is cut off is kept until the change is durable.
 func (v *volume) truncate(n *inode, size int64) error {
+	path := v.pathOf(n)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p := &n.pages
 	if size < p.size {
-		if err := v.touch(n, size, min(p.size, p.keptSize())); err != nil {
+		if err := v.touch(n, size, p.size); err != nil {
 			return err
 		}
 		if size%pageSize != 0 { // the rest of the last page becomes zeroes
@@ -98,9 +103,10 @@ func (v *volume) truncate(n *inode, size int64) error {
 			}
 		}
 	}
-	if err := unix.Ftruncate(n.fd, size); err != nil {
+	if err := v.giveBack(path, n.fd, func() error { return unix.Ftruncate(n.fd, size) }); err != nil {
 		return err
 	}
+	n.unreserve(span{size, math.MaxInt64})
 	p.size = size
 	n.grown = growth{size, monotonic()}
 	return nil
@@ -151,7 +157,7 @@ func (v *volume) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fus
 			return fuse.ToStatus(err)
 		}
 	}
-	out.OpenFlags = fuse.FOPEN_KEEP_CACHE
+	out.OpenFlags = v.openFlags(n)
 	return fuse.OK
 }
 
@@ -161,6 +167,9 @@ func (v *volume) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Read
 	n := v.inode(in.NodeId)
 	if n == nil {
 		return nil, fuse.Status(unix.ESTALE)
+	}
+	if v.failsRead(n, int64(in.Offset), len(buf)) {
+		return nil, fuse.EIO
 	}
 	m, err := n.ReadAt(buf, int64(in.Offset))
 	if err != nil && !isEOF(err) {
@@ -191,12 +200,48 @@ func (v *volume) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uin
 		}
 		return 0, v.hold()
 	}
-	written, err := v.write(n, int64(in.Offset), data)
+	written, err := v.tryWrite(n, int64(in.Offset), data, mapped)
 	v.gate.RUnlock()
 	if err != nil {
 		return 0, fuse.ToStatus(err)
 	}
 	return written, fuse.OK
+}
+
+// tryWrite is write where no fault forbids it. Caller holds the gate.
+func (v *volume) tryWrite(n *inode, off int64, data [][]byte, mapped bool) (uint32, error) {
+	if v.faults.armed.Load() == 0 {
+		return v.write(n, off, data)
+	}
+	path, end := v.pathOf(n), off
+	for _, b := range data {
+		end += int64(len(b))
+	}
+	if v.faults.is(nemesis.WriteError) {
+		if _, fails := v.faults.strike(nemesis.WriteError, path, end-off); fails {
+			return 0, unix.EIO
+		}
+	}
+	if !v.faults.is(nemesis.DiskFull) {
+		return v.write(n, off, data)
+	}
+	n.mu.Lock()
+	fits := v.allot(n, path, off, end, mapped) // of a mapped page the kernel takes no half
+	n.mu.Unlock()
+	if fits == off && end > off {
+		return 0, unix.ENOSPC
+	}
+	return v.write(n, off, head(data, fits-off))
+}
+
+// head returns the first n bytes of data.
+func head(data [][]byte, n int64) [][]byte {
+	var first [][]byte
+	for _, b := range data {
+		b = b[:min(int64(len(b)), n)]
+		first, n = append(first, b), n-int64(len(b))
+	}
+	return first
 }
 
 // write applies data and notes what it replaces. Caller holds the gate.
@@ -281,16 +326,26 @@ func (v *volume) Fallocate(_ <-chan struct{}, in *fuse.FallocateIn) fuse.Status 
 		return st
 	}
 	defer v.leave()
+	path := v.pathOf(n)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	from, to := int64(in.Offset), int64(in.Offset+in.Length)
+	if in.Mode&unix.FALLOC_FL_PUNCH_HOLE == 0 && v.faults.is(nemesis.DiskFull) && v.allot(n, path, from, to, true) < to {
+		return fuse.Status(unix.ENOSPC)
+	}
 	if in.Mode&(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_ZERO_RANGE) != 0 {
 		if err := v.touch(n, from, min(to, n.pages.size)); err != nil {
 			return fuse.ToStatus(err)
 		}
 	}
-	if err := unix.Fallocate(n.fd, in.Mode, from, int64(in.Length)); err != nil {
+	err := v.giveBack(path, n.fd, func() error { return unix.Fallocate(n.fd, in.Mode, from, int64(in.Length)) })
+	if err != nil {
 		return fuse.ToStatus(err)
+	}
+	if in.Mode&unix.FALLOC_FL_PUNCH_HOLE != 0 {
+		n.unreserve(span{from, to})
+	} else {
+		n.reserved = append(n.reserved, span{from, to})
 	}
 	if in.Mode&unix.FALLOC_FL_KEEP_SIZE == 0 && to > n.pages.size {
 		n.pages.size = to
@@ -319,6 +374,10 @@ func (v *volume) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut
 		return fuse.ToStatus(err)
 	}
 	out.Blocks, out.Bfree, out.Bavail = st.Blocks, st.Bfree, st.Bavail
+	if free, full := v.freeBytes(); full {
+		out.Bfree = uint64(free / int64(st.Bsize))
+		out.Bavail = out.Bfree
+	}
 	out.Files, out.Ffree = st.Files, st.Ffree
 	out.Bsize, out.Frsize, out.NameLen = uint32(st.Bsize), uint32(st.Frsize), uint32(st.Namelen)
 	return fuse.OK

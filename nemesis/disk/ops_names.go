@@ -2,6 +2,7 @@ package disk
 
 import (
 	"os"
+	"path"
 	"syscall"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"holdfast/broker/vfs"
+	"holdfast/nemesis"
 )
 
 // cacheFor is how long the kernel may trust names and attributes: it sees every change itself, so for long.
@@ -79,14 +81,17 @@ func (v *volume) change(dir, other uint64, f func(dir, other *inode) error) fuse
 		return fuse.Status(unix.ESTALE)
 	}
 	err := f(a, b)
-	v.names.expire(monotonic())
+	v.names.Expire(time.Duration(monotonic()))
 	v.names.compact(&v.table)
 	return fuse.ToStatus(err)
 }
 
 // make runs f, which makes name in dir, and journals it.
-func (v *volume) make(dir uint64, name string, op nameOp, out *fuse.EntryOut, f func(dirFD int) error) fuse.Status {
+func (v *volume) make(dir uint64, name string, out *fuse.EntryOut, f func(dirFD int) error) fuse.Status {
 	return v.change(dir, dir, func(parent, _ *inode) error {
+		if v.faults.is(nemesis.DiskFull) && !v.allotName(path.Join(parent.path(), name)) {
+			return unix.ENOSPC
+		}
 		if err := f(parent.fd); err != nil {
 			return err
 		}
@@ -95,26 +100,26 @@ func (v *volume) make(dir uint64, name string, op nameOp, out *fuse.EntryOut, f 
 			return err
 		}
 		n.found(st, out)
-		v.names.add(&nameChange{op: op, to: place{parent, name}, target: n, at: monotonic()})
+		v.names.add(nameChange{To: place{Dir: parent, Name: name}, Target: n, Own: true})
 		return nil
 	})
 }
 
 // Mknod implements fuse.RawFileSystem.
 func (v *volume) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
-	return v.make(in.NodeId, name, opCreate, out, func(dirFD int) error {
+	return v.make(in.NodeId, name, out, func(dirFD int) error {
 		return unix.Mknodat(dirFD, name, in.Mode, int(in.Rdev))
 	})
 }
 
 // Mkdir implements fuse.RawFileSystem.
 func (v *volume) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
-	return v.make(in.NodeId, name, opMkdir, out, func(dirFD int) error { return unix.Mkdirat(dirFD, name, in.Mode) })
+	return v.make(in.NodeId, name, out, func(dirFD int) error { return unix.Mkdirat(dirFD, name, in.Mode) })
 }
 
 // Symlink implements fuse.RawFileSystem.
 func (v *volume) Symlink(_ <-chan struct{}, h *fuse.InHeader, pointedTo, name string, out *fuse.EntryOut) fuse.Status {
-	return v.make(h.NodeId, name, opCreate, out, func(dirFD int) error { return unix.Symlinkat(pointedTo, dirFD, name) })
+	return v.make(h.NodeId, name, out, func(dirFD int) error { return unix.Symlinkat(pointedTo, dirFD, name) })
 }
 
 // Readlink implements fuse.RawFileSystem.
@@ -145,14 +150,14 @@ func (v *volume) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, out *fuse
 			return err
 		}
 		n.found(st, out)
-		v.names.add(&nameChange{op: opLink, to: place{dir, name}, target: n, at: monotonic()})
+		v.names.add(nameChange{To: place{Dir: dir, Name: name}, Target: n})
 		return nil
 	})
 }
 
 // Create implements fuse.RawFileSystem.
 func (v *volume) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
-	st := v.make(in.NodeId, name, opCreate, &out.EntryOut, func(dirFD int) error {
+	st := v.make(in.NodeId, name, &out.EntryOut, func(dirFD int) error {
 		fd, err := unix.Openat(dirFD, name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, in.Mode)
 		if err != nil {
 			return err
@@ -165,7 +170,7 @@ func (v *volume) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, out *
 		}
 		return v.Open(nil, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: out.NodeId}, Flags: in.Flags}, &out.OpenOut)
 	}
-	out.OpenFlags = fuse.FOPEN_KEEP_CACHE
+	out.OpenFlags = fuse.FOPEN_KEEP_CACHE // nothing is cached of a new file
 	return st
 }
 
@@ -186,24 +191,33 @@ func (v *volume) remove(dir uint64, name string) fuse.Status {
 		if err != nil {
 			return err
 		}
-		trash, err := v.discard(n, place{parent, name})
-		if err != nil {
+		c := nameChange{From: place{Dir: parent, Name: name}, Target: n}
+		if err := v.discard(n, c.From, &c); err != nil {
 			return err
 		}
-		v.names.add(&nameChange{op: opRemove, from: place{parent, name}, target: n, trash: trash, trashDir: n.isDir(), at: monotonic()})
+		v.names.add(c)
 		return nil
 	})
 }
 
-// discard moves n from p to the trash under a name that it returns.
-func (v *volume) discard(n *inode, p place) (string, error) {
+// discard moves n, which c removes or replaces, from p to the trash.
+func (v *volume) discard(n *inode, p place, c *nameChange) error {
 	if n.isDir() {
 		if names, err := readNames(n); err != nil || len(names) > 0 {
-			return "", unix.ENOTEMPTY
+			return unix.ENOTEMPTY
 		}
+		c.Gone = n
 	}
 	trash := v.names.trashName()
-	return trash, unix.Renameat(p.dir.fd, p.name, v.names.trashFD, trash)
+	if err := unix.Renameat(p.Dir.fd, p.Name, v.names.trashFD, trash); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if v.faults.is(nemesis.DiskFull) && unix.Fstat(n.fd, &st) == nil && st.Nlink == 1 {
+		v.freed(path.Join(p.Dir.path(), p.Name), st.Blocks*512)
+	}
+	c.Detail.trash, c.Detail.trashDir = trash, n.isDir()
+	return nil
 }
 
 // Rename implements fuse.RawFileSystem.
@@ -216,7 +230,7 @@ func (v *volume) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName s
 		if err != nil {
 			return err
 		}
-		c := &nameChange{op: opRename, from: place{oldDir, oldName}, to: place{newDir, newName}, target: n, at: monotonic()}
+		c := nameChange{From: place{Dir: oldDir, Name: oldName}, To: place{Dir: newDir, Name: newName}, Target: n}
 		victim, _, err := v.table.open(newDir, newName)
 		switch {
 		case err == unix.ENOENT:
@@ -228,20 +242,20 @@ func (v *volume) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName s
 			n.parent, n.name = oldDir, oldName
 			return nil
 		default:
-			if c.trash, err = v.discard(victim, c.to); err != nil {
+			if err := v.discard(victim, c.To, &c); err != nil {
 				return err
 			}
-			c.victim, c.trashDir = victim, victim.isDir()
+			c.Detail.victim = victim
 		}
 		if err := unix.Renameat(oldDir.fd, oldName, newDir.fd, newName); err != nil {
-			if c.trash != "" {
-				_ = unix.Renameat(v.names.trashFD, c.trash, newDir.fd, newName) // the first error is the caller's
+			if c.Detail.trash != "" {
+				_ = unix.Renameat(v.names.trashFD, c.Detail.trash, newDir.fd, newName) // the first error is the caller's
 			}
 			return err
 		}
 		n.parent, n.name = newDir, newName
 		v.names.add(c)
-		if c.victim != nil && v.model == vfs.Ext4 {
+		if c.Detail.victim != nil && v.model == vfs.Ext4 {
 			return n.flushed()
 		}
 		return nil
@@ -339,7 +353,7 @@ func (v *volume) ReleaseDir(in *fuse.ReleaseIn) {
 // FsyncDir implements fuse.RawFileSystem: the names in the directory are durable.
 func (v *volume) FsyncDir(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	return v.change(in.NodeId, in.NodeId, func(dir, _ *inode) error {
-		v.names.syncedDir(dir)
+		v.names.SyncedDir(dir)
 		return nil
 	})
 }

@@ -49,10 +49,10 @@ func (p *pages) touch(file reader, from, to int64, now int64, order func() uint6
 		p.dirty = map[int64]before{}
 	}
 	first, end := from/pageSize, (to+pageSize-1)/pageSize
-	for first < end && p.known(first) {
+	for first < end && p.known(first, now, order) {
 		first++
 	}
-	for first < end && p.known(end-1) {
+	for first < end && p.known(end-1, now, order) {
 		end--
 	}
 	var span []byte // one read, whatever is known in between
@@ -67,7 +67,7 @@ func (p *pages) touch(file reader, from, to int64, now int64, order func() uint6
 	}
 	for page := first; page < end; page++ {
 		at := (page - first) * pageSize
-		if p.known(page) {
+		if p.known(page, now, order) {
 			continue
 		}
 		p.dirty[page] = before{data: kept(span[min(at, int64(len(span))):min(at+pageSize, int64(len(span)))]), since: now, order: order()}
@@ -78,15 +78,15 @@ func (p *pages) touch(file reader, from, to int64, now int64, order func() uint6
 // spans are buffers for what a write replaces.
 var spans = sync.Pool{New: func() any { return new([]byte) }}
 
-// known reports whether the page's durable content is kept already; a stale page becomes dirty again, so that the next
+// known reports whether the page's durable content is kept already; a stale page becomes dirty anew, so that the next
 // fsync covers it.
-func (p *pages) known(page int64) bool {
+func (p *pages) known(page int64, now int64, order func() uint64) bool {
 	if _, ok := p.dirty[page]; ok {
 		return true
 	}
 	old, ok := p.stale[page]
 	if ok {
-		p.dirty[page] = old
+		p.dirty[page] = before{data: old.data, since: now, order: order()}
 		delete(p.stale, page)
 	}
 	return ok
@@ -172,15 +172,6 @@ func (p *pages) flush(file reader) error {
 	return nil
 }
 
-// keptSize returns the size in bytes below which content may be durable: pages at or beyond it need no keeping when
-// they are cut off.
-func (p *pages) keptSize() int64 {
-	if p.inSync {
-		return max(p.durable, p.syncSize)
-	}
-	return p.durable
-}
-
 // clean reports whether a cut would change nothing in the file.
 func (p *pages) clean() bool {
 	return len(p.dirty) == 0 && len(p.stale) == 0 && !p.inSync && p.size == p.durable
@@ -201,20 +192,21 @@ func (p *pages) unsynced() int {
 type lost struct {
 	page int64
 	before
+	stale bool // it certainly does: the kernel holds the page for clean and never writes it again
 }
 
 // volatile returns every page that no fsync covers with its durable content, in the order of becoming dirty.
 func (p *pages) volatile() []lost {
 	all := make([]lost, 0, p.unsynced())
 	for page, b := range p.syncing {
-		all = append(all, lost{page, b})
+		all = append(all, lost{page: page, before: b})
 	}
 	for page, b := range p.stale {
-		all = append(all, lost{page, b})
+		all = append(all, lost{page: page, before: b, stale: true})
 	}
 	for page, b := range p.dirty {
 		if _, older := p.syncing[page]; !older {
-			all = append(all, lost{page, b})
+			all = append(all, lost{page: page, before: b})
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].order < all[j].order })

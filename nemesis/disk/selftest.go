@@ -52,7 +52,7 @@ func SelfTest(ctx context.Context, c *Client, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	backing, mountPoint := filepath.Join(scratch, "backing"), filepath.Join(scratch, "mount")
-	if err := c.Mount(selfTestNode, backing, mountPoint); err != nil {
+	if err := c.Mount(selfTestNode, backing, mountPoint, -1); err != nil {
 		return fmt.Errorf("disk: self-test: %w", err)
 	}
 	defer func() { err = errors.Join(err, c.Remove(selfTestNode)) }()

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"holdfast/broker/vfs"
+	"holdfast/nemesis"
+	"holdfast/nemesis/power"
 )
 
 // The environment by which a process knows that it is a child of this package.
@@ -25,6 +27,7 @@ const (
 	roleHand   = "hand" // a child that touches a mount for its parent
 	syncEnv    = "HOLDFAST_DISK_SYNC"
 	namesEnv   = "HOLDFAST_DISK_NAMES"
+	powerEnv   = "HOLDFAST_DISK_POWER" // set: a power line is passed on as powerFD
 )
 
 // The operations of the control protocol.
@@ -42,12 +45,17 @@ const (
 	opLast       = "last-sync"
 	opWait       = "wait-sync"
 	opWaitCancel = "wait-cancel"
-	opDelay      = "sync-delay"
-	opError      = "sync-error"
+	opFault      = "set-fault"
+	opAffected   = "affected"
+	opFlip       = "flip-bits"
+	opRestore    = "restore"
 )
 
-// controlFD is the server's end of the control socket.
-const controlFD = 3
+// What the server inherits: its end of the control socket, and the power line if there is one.
+const (
+	controlFD = 3
+	powerFD   = 4
+)
 
 // Main runs this process as a disk process if it was started as one: then ok is true, and code is what to exit with.
 // main and TestMain call it before anything else.
@@ -67,6 +75,7 @@ type server struct {
 	real  bool
 	model vfs.NamesModel
 	stall stall
+	line  *power.Line // nil: none
 
 	mu      sync.Mutex
 	volumes map[string]*volume
@@ -87,6 +96,13 @@ func serve(control *os.File) int {
 	}
 	s := &server{real: os.Getenv(syncEnv) == "real", model: vfs.NamesModel(model), volumes: map[string]*volume{},
 		enc: json.NewEncoder(control), cancel: map[uint64]context.CancelFunc{}}
+	if os.Getenv(powerEnv) != "" {
+		unix.CloseOnExec(powerFD)
+		if s.line, err = power.Inherit(os.NewFile(powerFD, "power")); err != nil {
+			fmt.Fprintln(os.Stderr, "disk:", err)
+			return 1
+		}
+	}
 	go s.stall.watch()
 	dec := json.NewDecoder(control)
 	for {
@@ -145,6 +161,8 @@ func (s *server) do(r request) (any, error) {
 		return s.cut(r.Nodes)
 	case opRelease:
 		return nil, s.release(r.Nodes)
+	case opRestore:
+		return nil, s.restore(r.Nodes)
 	}
 	vs, err := s.named(r.Nodes)
 	if err != nil {
@@ -180,18 +198,36 @@ func (s *server) doOne(v *volume, r request) (any, error) {
 		return s.stats(v), nil
 	case opLast, opWait:
 		return s.syncs(v, r)
-	case opDelay:
-		var d time.Duration
-		err := json.Unmarshal(r.Arg, &d)
-		v.faults.setDelay(d)
-		return nil, err
-	case opError:
-		var e SyncError
-		err := json.Unmarshal(r.Arg, &e)
-		v.faults.setError(e)
-		return nil, err
+	case opFault:
+		return nil, s.setFault(v, r)
+	case opAffected:
+		var a clearArg
+		if err := json.Unmarshal(r.Arg, &a); err != nil {
+			return nil, err
+		}
+		return v.faults.affected(a.Kind, a.End)
+	case opFlip:
+		var a flipArg
+		if err := json.Unmarshal(r.Arg, &a); err != nil {
+			return nil, err
+		}
+		return v.flip(a.Prefix, a.Bits, a.Seed)
 	}
 	return nil, fmt.Errorf("unknown operation %q", r.Op)
+}
+
+func (s *server) setFault(v *volume, r request) error {
+	var spec FaultSpec
+	if err := json.Unmarshal(r.Arg, &spec); err != nil {
+		return err
+	}
+	if err := v.faults.set(spec); err != nil {
+		return err
+	}
+	if spec.Kind == nemesis.ReadError {
+		v.forget(spec.Path)
+	}
+	return nil
 }
 
 // named returns the volumes of the nodes.
@@ -218,20 +254,37 @@ func (s *server) mount(r request) error {
 		return err
 	}
 	v := &volume{RawFileSystem: fuseDefaults(), node: r.Nodes[0], backing: a.Backing, mountPoint: a.MountPoint,
-		real: s.real, gate: &s.gate, model: s.model}
-	s.mu.Lock()
-	if s.volumes[v.node] != nil {
-		s.mu.Unlock()
-		return fmt.Errorf("node %q has a disk already", v.node)
+		real: s.real, gate: &s.gate, model: s.model, outlet: a.Outlet}
+	if err := s.register(v); err != nil {
+		return err
 	}
-	s.volumes[v.node] = v
-	s.mu.Unlock()
 	if err := v.mount(); err != nil {
 		s.mu.Lock()
 		delete(s.volumes, v.node)
 		s.mu.Unlock()
 		return err
 	}
+	return nil
+}
+
+// register gives a node its volume, which must not share an outlet with another.
+func (s *server) register(v *volume) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.volumes[v.node] != nil:
+		return fmt.Errorf("node %q has a disk already", v.node)
+	case v.outlet < -1 || v.outlet >= power.Outlets:
+		return fmt.Errorf("outlet %d: want one below %d, or -1 for none", v.outlet, power.Outlets)
+	case v.outlet >= 0 && s.line == nil:
+		return fmt.Errorf("outlet %d: the disk process has no power line", v.outlet)
+	}
+	for _, other := range s.volumes {
+		if v.outlet >= 0 && other.outlet == v.outlet {
+			return fmt.Errorf("outlet %d supplies node %q already", v.outlet, other.node)
+		}
+	}
+	s.volumes[v.node] = v
 	return nil
 }
 
@@ -272,11 +325,37 @@ func (s *server) cut(nodes []string) (int64, error) {
 		}
 	}
 	at := monotonic()
+	if s.line != nil {
+		s.line.Cut(mask(vs)) // the packet switch stops with this store, the disks have stopped with the gate
+	}
 	for _, v := range vs {
 		v.cut, v.cutAt = true, at
 		close(v.isCut)
 	}
 	return at, nil
+}
+
+// mask returns the outlets of the volumes.
+func mask(vs []*volume) (m uint64) {
+	for _, v := range vs {
+		if v.outlet >= 0 {
+			m |= power.Mask(v.outlet)
+		}
+	}
+	return m
+}
+
+// restore gives the nodes' outlets their power back.
+func (s *server) restore(nodes []string) error {
+	vs, err := s.named(nodes)
+	if err != nil {
+		return err
+	}
+	if s.line == nil {
+		return errors.New("the disk process has no power line")
+	}
+	s.line.Restore(mask(vs))
+	return nil
 }
 
 func (s *server) release(nodes []string) error {
@@ -305,7 +384,7 @@ func (s *server) stats(v *volume) statsWire {
 	v.meter.stats(&w)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	w.UnsyncedNames = len(v.names.changes)
+	w.UnsyncedNames = len(v.names.Changes)
 	for _, n := range v.table.byID {
 		n.mu.Lock()
 		w.UnsyncedBytes += int64(n.pages.unsynced()) * pageSize

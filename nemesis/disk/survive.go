@@ -2,6 +2,7 @@ package disk
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -25,64 +26,165 @@ func (v *volume) survive(seed uint64, loss vfs.Loss) (Impact, error) {
 		return Impact{}, errors.New("the names model of the loss is not the one that the disk process was started with")
 	}
 	v.mu.Lock()
-	rng := rand.New(rand.NewPCG(seed, 0))
-	impact := Impact{KernelBytes: v.meter.late.Load(), Refused: v.meter.refused.Load()}
-	var err error
-	impact.NamesLost, impact.FilesLost, err = v.names.survive(rng, loss, v.cutAt)
-	if err == nil {
-		err = v.survivePages(rng, loss, &impact)
-	}
+	impact, err := v.choose(rand.New(rand.NewPCG(seed, 0)), loss)
 	v.mu.Unlock()
 	v.closeTree()
 	return impact, err
 }
 
-// candidate is a dirty page of an inode, whose survival is open.
-type candidate struct {
-	n *inode
-	lost
+// choose is survive with v.mu held.
+func (v *volume) choose(rng *rand.Rand, loss vfs.Loss) (Impact, error) {
+	impact := Impact{KernelBytes: v.meter.late.Load(), Refused: v.meter.refused.Load()}
+	v.names.survive(rng, loss, v.cutAt)
+	atRisk, err := v.atRisk(loss)
+	if err != nil {
+		return impact, err
+	}
+	for _, f := range atRisk {
+		file, err := f.unsynced()
+		if err != nil {
+			return impact, err
+		}
+		impact.UnsyncedAtCut += file.Pages * pageSize
+		impact.Files = append(impact.Files, file)
+	}
+	if impact.NamesLost, impact.FilesLost, err = v.names.undo(); err != nil {
+		return impact, err
+	}
+	return impact, v.survivePages(rng, loss, atRisk, &impact)
 }
 
-// survivePages restores the pages that do not survive. The order of dirtying decides about survivors, whatever the
-// order of maps.
-func (v *volume) survivePages(rng *rand.Rand, loss vfs.Loss, impact *Impact) error {
-	var all []candidate
-	var touched []*inode
-	for _, n := range v.table.byID {
+// fileAtRisk is a file that has a name and of which a cut may take something.
+type fileAtRisk struct {
+	n     *inode
+	path  string
+	pages []lost // by page
+}
+
+// atRisk returns the files of which the cut may take something, in the order in which they became known.
+func (v *volume) atRisk(loss vfs.Loss) ([]fileAtRisk, error) {
+	var found []fileAtRisk
+	ids := make([]uint64, 0, len(v.table.byID))
+	for id := range v.table.byID {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		n := v.table.byID[id]
 		if !n.regular() {
 			continue
 		}
 		if loss.Names == vfs.Ext4 && v.cutAt-n.grown.at >= int64(vfs.NamesCommit) { // the journal has committed the size
 			n.pages.durable = max(n.pages.durable, min(n.grown.size, n.pages.size))
 		}
-		if n.pages.clean() && len(n.late) == 0 {
+		if n.pages.clean() && len(n.late) == 0 || !n.linked() {
 			continue
 		}
-		touched = append(touched, n)
 		pages, err := v.candidates(n)
 		if err != nil {
-			return fmt.Errorf("read %s: %w", n.path(), err)
+			return nil, fmt.Errorf("read %s: %w", n.path(), err)
 		}
-		for _, l := range pages {
-			all = append(all, candidate{n, l})
+		found = append(found, fileAtRisk{n, n.path(), pages})
+	}
+	return found, nil
+}
+
+// candidates returns every page of n that a cut may take: those that no fsync covers, and those that the kernel brought
+// only after the cut. Of the latter's age nothing is known, so none is written back by age.
+func (v *volume) candidates(n *inode) ([]lost, error) {
+	all := n.pages.volatile()
+	known := map[int64]bool{}
+	for i, l := range all {
+		known[l.page] = true
+		if l.stale && n.late[l.page] != nil { // written again through a mapping
+			all[i].stale, all[i].since, all[i].order = false, v.cutAt, v.nextOrder()
 		}
 	}
-	slices.SortFunc(touched, func(a, b *inode) int { return int(a.id) - int(b.id) })
-	slices.SortStableFunc(all, func(a, b candidate) int {
-		switch {
-		case a.order < b.order:
-			return -1
-		case a.order > b.order:
-			return 1
+	var late []int64
+	for page := range n.late {
+		if !known[page] {
+			late = append(late, page)
 		}
-		return 0
-	})
-	kept := vfs.Survivors(rng, v.extents(all), loss)
+	}
+	slices.Sort(late)
+	for _, page := range late { // durable is what the backing file holds
+		content := make([]byte, pageSize)
+		if err := readFull(n, content, page*pageSize); err != nil {
+			return nil, err
+		}
+		all = append(all, lost{page: page, before: before{data: kept(content), since: v.cutAt, order: v.nextOrder()}})
+	}
+	slices.SortFunc(all, func(a, b lost) int { return cmp.Compare(a.page, b.page) })
+	return all, nil
+}
+
+// unsynced describes what of the file no fsync covered at the cut.
+func (f fileAtRisk) unsynced() (Unsynced, error) {
+	u := Unsynced{Path: f.path, Pages: int64(len(f.pages))}
+	first, last, previous := int64(-1), int64(-1), int64(-1)
+	for _, l := range f.pages {
+		if l.page != previous+1 && first >= 0 {
+			u.Written += last - first + 1
+			first = -1
+		}
+		previous = l.page
+		current, durable, err := f.n.contents(l)
+		if err != nil {
+			return u, fmt.Errorf("read %s: %w", f.path, err)
+		}
+		for i := range current {
+			if current[i] == durable[i] {
+				continue
+			}
+			last = l.page*pageSize + int64(i)
+			if first < 0 {
+				first = last
+			}
+		}
+	}
+	if first >= 0 {
+		u.Written += last - first + 1
+	}
+	return u, nil
+}
+
+// contents returns what a page held at the cut, and what of it was durable.
+func (n *inode) contents(l lost) (current, durable []byte, err error) {
+	current, durable = make([]byte, pageSize), make([]byte, pageSize)
+	copy(durable, l.data)
+	if late := n.late[l.page]; late != nil {
+		copy(current, late)
+		return current, durable, nil
+	}
+	return current, durable, readFull(n, current, l.page*pageSize)
+}
+
+// candidate is a page whose survival is open.
+type candidate struct {
+	n *inode
+	lost
+	gone bool // the file has lost its name: nothing of it survives
+}
+
+// survivePages restores the pages that do not survive. The order of dirtying decides about survivors, whatever the
+// order of files.
+func (v *volume) survivePages(rng *rand.Rand, loss vfs.Loss, files []fileAtRisk, impact *Impact) error {
+	var all []candidate
+	for _, f := range files {
+		gone := !f.n.linked()
+		for _, l := range f.pages {
+			all = append(all, candidate{f.n, l, gone})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.order, b.order) })
 	byPage := map[pageKey][]vfs.Extent{}
-	for _, e := range kept {
+	v.lucky = map[uint64][]span{}
+	for _, e := range vfs.Survivors(rng, v.extents(all), loss) {
 		id, _ := strconv.ParseUint(e.Name, 10, 64) // our own FormatUint
 		k := pageKey{id, e.Off / pageSize}
 		byPage[k] = append(byPage[k], e)
+		ino := v.table.byID[id].ino
+		v.lucky[ino] = append(v.lucky[ino], span{e.Off, e.Off + e.Len})
 	}
 	sizes := map[*inode]int64{}
 	for _, c := range all {
@@ -98,9 +200,9 @@ func (v *volume) survivePages(rng *rand.Rand, loss vfs.Loss, impact *Impact) err
 		}
 		sizes[c.n] = max(sizes[c.n], end)
 	}
-	for _, n := range touched {
-		if err := n.resize(max(n.pages.durable, sizes[n])); err != nil {
-			return fmt.Errorf("restore the size of %s: %w", n.path(), err)
+	for _, f := range files {
+		if err := f.n.resize(max(f.n.pages.durable, sizes[f.n])); err != nil {
+			return fmt.Errorf("restore the size of %s: %w", f.path, err)
 		}
 	}
 	return nil
@@ -111,39 +213,17 @@ type pageKey struct {
 	page  int64
 }
 
-// candidates returns every page of n that a cut may take: those that no fsync covers, and those that the kernel brought
-// only after the cut.
-func (v *volume) candidates(n *inode) ([]lost, error) {
-	all := n.pages.volatile()
-	known := map[int64]bool{}
-	for _, l := range all {
-		known[l.page] = true
-	}
-	var late []int64
-	for page := range n.late {
-		if !known[page] {
-			late = append(late, page)
-		}
-	}
-	slices.Sort(late)
-	for _, page := range late { // durable is what the backing file holds
-		content := make([]byte, pageSize)
-		if err := readFull(n, content, page*pageSize); err != nil {
-			return nil, err
-		}
-		all = append(all, lost{page, before{data: kept(content), since: v.cutAt, order: v.nextOrder()}})
-	}
-	return all, nil
-}
+// span is the range [from, to) of a file, in bytes.
+type span struct{ from, to int64 }
 
-// extents describes the candidates to the model.
+// extents describes to the model what of the candidates may survive.
 func (v *volume) extents(all []candidate) []vfs.Extent {
 	extents := make([]vfs.Extent, 0, len(all))
 	for _, c := range all {
 		off := c.page * pageSize
 		length := min(pageSize, c.n.pages.size-off)
-		if length <= 0 {
-			continue // cut off by a truncation that no fsync covered
+		if length <= 0 || c.stale || c.gone { // beyond the end: cut off by a truncation that no fsync covered
+			continue
 		}
 		extents = append(extents, vfs.Extent{Name: strconv.FormatUint(c.n.id, 10), Off: off, Len: length,
 			Since: time.Duration(v.cutAt - c.since)})
@@ -155,14 +235,10 @@ func (v *volume) extents(all []candidate) []vfs.Extent {
 // where the last piece ends, 0 for none.
 func (c candidate) settle(rng *rand.Rand, pieces []vfs.Extent, impact *Impact) (end int64, err error) {
 	off := c.page * pageSize
-	current := make([]byte, pageSize)
-	if late := c.n.late[c.page]; late != nil {
-		copy(current, late)
-	} else if err := readFull(c.n, current, off); err != nil {
+	current, after, err := c.n.contents(c.lost)
+	if err != nil {
 		return 0, err
 	}
-	after := make([]byte, pageSize)
-	copy(after, c.data)
 	for _, p := range pieces {
 		from, to := p.Off-off, p.Off-off+p.Len
 		if p.Garbled {

@@ -23,6 +23,7 @@ type volume struct {
 	fuse.RawFileSystem // every call that is not implemented here answers ENOSYS
 
 	node, backing, mountPoint string
+	outlet                    int            // of the power line; -1: none
 	real                      bool           // an fdatasync below each fsync
 	gate                      *sync.RWMutex  // one for all volumes of the process, so that one cut is one instant
 	model                     vfs.NamesModel // of names
@@ -32,6 +33,7 @@ type volume struct {
 	cutAt    int64         // ns of the monotonic clock
 	isCut    chan struct{} // closed by the cut
 	released chan struct{} // closed when held calls may go
+	server   *fuse.Server  // nil: not mounted
 
 	mu     sync.Mutex
 	table  inodes
@@ -39,11 +41,11 @@ type volume struct {
 	dirs   map[uint64]*dirStream
 	nextFh uint64
 
-	order  atomic.Uint64 // numbers dirty pages
+	lucky  map[uint64][]span // by backing inode number: what survived the last cut although no fsync covered it
+	order  atomic.Uint64     // numbers dirty pages
 	faults faults
 	meter  meter
 
-	server *fuse.Server
 	served chan struct{} // closed when the kernel's connection has ended; nil: not mounted
 }
 
@@ -88,7 +90,10 @@ func (v *volume) mount() error {
 		return fmt.Errorf("mount %s: %w", v.mountPoint, err)
 	}
 	served := make(chan struct{})
-	v.server, v.served = server, served
+	v.served = served
+	v.gate.Lock()
+	v.server = server
+	v.gate.Unlock()
 	go func() {
 		server.Serve()
 		close(served)
@@ -139,7 +144,7 @@ func (v *volume) closeTree() {
 	}
 	v.table.closeAll()
 	unix.Close(v.names.trashFD)
-	v.names = journal{}
+	v.names = journal{model: v.model}
 	_ = os.RemoveAll(v.trashDir()) // openTree removes what stays here, and says so if it cannot
 }
 
@@ -178,7 +183,10 @@ func (v *volume) detach(force bool) error {
 		return err
 	}
 	<-v.served
-	v.server, v.served = nil, nil
+	v.served = nil
+	v.gate.Lock()
+	v.server = nil
+	v.gate.Unlock()
 	if !cut {
 		v.closeTree()
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"holdfast/broker/vfs"
+	"holdfast/nemesis"
 )
 
 // The client and the server exchange JSON values over a socket pair: requests with an id of the client's choice, and
@@ -29,6 +30,18 @@ type reply struct {
 
 type mountArg struct {
 	Backing, MountPoint string
+	Outlet              int
+}
+
+type clearArg struct {
+	Kind nemesis.Kind
+	End  bool // else only asked about
+}
+
+type flipArg struct {
+	Prefix string
+	Bits   int
+	Seed   uint64
 }
 
 type surviveArg struct {

@@ -46,7 +46,7 @@ func newCluster(t *testing.T) *cluster {
 	})
 	for _, node := range []string{"a-0", "a-1"} {
 		mount := filepath.Join(c.dir, node, "mount")
-		if err := disks.Mount(node, filepath.Join(c.dir, node, "backing"), mount); err != nil {
+		if err := disks.Mount(node, filepath.Join(c.dir, node, "backing"), mount, -1); err != nil {
 			t.Fatal(err)
 		}
 		c.procs[node], c.logs[node] = startNode(t, "writer", mount)
@@ -208,7 +208,7 @@ func held(dir string) int {
 	}
 	for _, node := range []string{"a-0", "a-1"} {
 		mount := filepath.Join(dir, node, "mount")
-		err := disks.Mount(node, filepath.Join(dir, node, "backing"), mount)
+		err := disks.Mount(node, filepath.Join(dir, node, "backing"), mount, -1)
 		if err == nil {
 			_, err = Start(Command{Name: node, Argv: []string{"/proc/self/exe", mount}, Env: []string{actEnv + "=writer"}})
 		}

@@ -19,13 +19,13 @@ func (c *cell) cutPower(ctx context.Context, nodes []*Node, f nemesis.Fault) (ne
 	for _, n := range nodes {
 		procs[n.Name] = n.Process()
 	}
-	cut, err := process.PowerCut(ctx, c.disks.disk, procs, process.CutOptions{Seed: f.Seed, Loss: disk.LossOf(f.Params.Survive, c.disks.names), Off: f.Off})
+	cut, err := process.PowerCut(ctx, c.disks.disk, procs, process.CutOptions{Seed: f.Seed, Loss: disk.Loss(f.Params.Survive, c.disks.names), Off: f.Off})
 	if err != nil {
 		return nil, err
 	}
 	effect := cut.Effect()
 	if master, struck := cut.Disks[c.Master()]; struck {
-		effect[commitLogUnsynced] = master.PredictedBytes
+		effect[commitLogUnsynced] = master.Predicted(commitLog)
 	}
 	if c.hosts == nil || f.Off {
 		return effect, nil

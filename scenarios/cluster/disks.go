@@ -123,6 +123,50 @@ func (d *disks) aim(ctx context.Context, node string, aim scenarios.Aim) (time.D
 	return time.Since(sync.Ended), nil
 }
 
+// begin does a fault to the disks of nodes and returns what ends it.
+func (d *disks) begin(f nemesis.Fault, nodes []*Node) (func(context.Context) (nemesis.Impact, error), error) {
+	spec := disk.FaultSpec{
+		Kind: f.Kind, Path: f.Params.Path, Times: f.Params.Times, Delay: f.Params.Delay, Pages: disk.Persist(f.Params.Pages), FreeBytes: f.Params.Bytes,
+	}
+	if spec.Path == "" && f.Kind != nemesis.DiskFull {
+		spec.Path = commitLog
+	}
+	set := 0
+	undo := func(context.Context) (nemesis.Impact, error) {
+		effect := nemesis.Impact{}
+		var errs []error
+		for _, n := range nodes[:set] {
+			affected, err := d.disk.Clear(n.Name, f.Kind)
+			errs = append(errs, err)
+			for unit, count := range affected.Effect() {
+				effect[unit] += count
+			}
+		}
+		return effect, errors.Join(errs...)
+	}
+	for _, n := range nodes {
+		if err := d.disk.SetFault(n.Name, spec); err != nil {
+			_, cleared := undo(nil)
+			return nil, errors.Join(err, cleared)
+		}
+		set++
+	}
+	return undo, nil
+}
+
+// flip flips bits on the disk of a node that does not run, and returns how many bytes that changed.
+func (d *disks) flip(node string, f nemesis.Fault) (int64, error) {
+	if err := d.disk.Detach(node); err != nil {
+		return 0, err
+	}
+	prefix := f.Params.Path
+	if prefix == "" {
+		prefix = commitLog
+	}
+	flips, err := d.disk.FlipBits(node, prefix, int(max(f.Params.Bytes, 1)), f.Seed)
+	return int64(len(flips)), err
+}
+
 // close ends the disk process, which unmounts, and removes what lay on the disks.
 func (d *disks) close() error {
 	return errors.Join(d.disk.Close(), os.RemoveAll(d.dir), d.forget())

@@ -83,9 +83,6 @@ func (h *hosts) renew(node string) error {
 func (h *hosts) begin(f nemesis.Fault, nodes []*Node, g *Group) (func(context.Context) (nemesis.Impact, error), error) {
 	targets := namesOf(nodes)
 	brokers := namesOf(g.Brokers())
-	if f.Params.Shape == nemesis.WithClients {
-		f.Params.Shape, targets = nemesis.Full, append(targets, clientHost)
-	}
 	peers, err := h.peers(f, targets, g)
 	if err != nil {
 		return nil, err
@@ -116,12 +113,14 @@ func (h *hosts) begin(f nemesis.Fault, nodes []*Node, g *Group) (func(context.Co
 	return undo, nil
 }
 
-// peers are the hosts at the other end of a network fault: those that it names, else everybody else.
+// peers are the hosts at the other end of a network fault: those that it names; none: everybody else.
 func (h *hosts) peers(f nemesis.Fault, targets []string, g *Group) ([]string, error) {
 	var named func(host string) bool
 	switch peer := f.Params.Peer; peer {
 	case "":
-		named = func(string) bool { return true }
+		return nil, nil
+	case nemesis.Servers:
+		named = func(host string) bool { return host != clientHost }
 	case nemesis.Clients:
 		named = func(host string) bool { return host == clientHost }
 	case nemesis.Master, nemesis.Leader:
@@ -133,7 +132,7 @@ func (h *hosts) peers(f nemesis.Fault, targets []string, g *Group) ([]string, er
 	case nemesis.All:
 		named = func(host string) bool { return host != clientHost && host != nameServerName }
 	default:
-		return nil, fmt.Errorf("peer %q; allowed: master, leader, slave, all, clients, or none for everybody", peer)
+		return nil, fmt.Errorf("peer %q; allowed: master, leader, slave, all, servers, clients, or none for everybody", peer)
 	}
 	var peers []string
 	for _, host := range h.names {
