@@ -18,6 +18,7 @@ const (
 	doubtful tone = "inconclusive" // proves nothing
 	muted    tone = "muted"        // not run yet, not measured
 	heading  tone = "heading"
+	wrapped  tone = "wrap" // prose, which the page may break
 )
 
 // entry is the text of one cell of a grid; it may have several lines.

@@ -29,16 +29,23 @@ type PlannedCell struct {
 	Fault    string // result.NoFault, kill, power ...
 	Target   string
 	Recovery string
+	Column   string        // name of the column; "" when Fault, Target and Recovery make it up
 	Cuts     int           // trials; 0 for performance cells
 	Expect   time.Duration // how long it will take; 0: unknown
 }
 
+// column is the column that the planned cell stands in.
+func (p PlannedCell) column() faultColumn {
+	return columnOf(&result.Cell{Name: p.Column, Fault: p.Fault, Target: p.Target, Recovery: p.Recovery})
+}
+
 // title names the planned cell in words.
 func (p PlannedCell) title() string {
-	if p.Fault == result.NoFault {
+	f := p.column()
+	if f.name == result.NoFault {
 		return p.Contract.String() + ", throughput and latency"
 	}
-	return p.Contract.String() + ", " + faultTitle(p.Fault, p.Target, p.Recovery)
+	return p.Contract.String() + ", " + f.title()
 }
 
 // Options says how a Live report draws.
@@ -215,6 +222,9 @@ func doneLine(c *result.Cell) string {
 	}
 	if r := c.RPO; r != nil {
 		parts = append(parts, fmt.Sprintf("%d of %s lossy", r.LossyCuts, plural(r.Cuts, trial(c.Fault))))
+	}
+	for _, e := range c.Unmet() {
+		parts = append(parts, "expectation failed: "+expectationText(e))
 	}
 	switch {
 	case c.Verdict.Rank() >= result.Inconclusive.Rank():
