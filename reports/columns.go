@@ -40,7 +40,7 @@ var columns = []columnWords{
 	{"slow-slave", "slow slave", "the slave is slow", "while the slave was slow", "a slow slave"},
 	{"fsync-error", "fsync error\nof the master", "an fsync of the master fails", "when an fsync of the master failed", "an fsync error"},
 	{"trickle", "power master\nat a trickle", "power loss of the master at a trickle of load, it returns",
-		"when the master lost power at a trickle of load and returned", "power loss at a trickle"},
+		"when the master lost power at a trickle of load and returned", "power at a trickle"},
 }
 
 // faultColumn is one fault with its target and recovery, or a scenario.

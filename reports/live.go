@@ -308,12 +308,27 @@ func (l *Live) redraw() {
 	for _, r := range l.running {
 		texts[r.planned.ID] = "running"
 	}
-	text := newView(&l.current, l.plan.Cells).overview(texts).text(l.opt.Width, l.paint) + l.status()
+	l.screen.draw(l.frame(newView(&l.current, l.plan.Cells).overview(texts)))
+}
+
+// frame is the table with the status below it, in as many lines as the terminal can redraw. Of a table that is higher the blocks in
+// which nothing runs are left out, and then the first lines.
+func (l *Live) frame(g *grid) string {
+	status, room := l.status(), l.opt.Height-1
+	text := g.text(l.opt.Width, l.paint) + status
+	if strings.Count(text, "\n") > room {
+		blocks := g.blocks(l.opt.Width, l.paint)
+		active := slices.DeleteFunc(slices.Clone(blocks), func(block string) bool { return !strings.Contains(block, "running") })
+		if len(active) == 0 {
+			active = blocks
+		}
+		text = strings.Join(active, "\n") + status
+	}
 	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
-	if room := l.opt.Height - 1; len(lines) > room {
+	if len(lines) > room {
 		lines = lines[len(lines)-room:]
 	}
-	l.screen.draw(strings.Join(lines, "") + "\n")
+	return strings.Join(lines, "") + "\n"
 }
 
 // status says what runs now, how far the matrix is and how long it will take: one line, cut to the width.

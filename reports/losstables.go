@@ -26,9 +26,10 @@ func (v *view) losses(inline bool) []lossTables {
 				t.fault.Note += " RTO was not asked: no trial ran alone on the machine."
 			}
 		}
-		if t.rpo != nil && !noted {
-			t.rpo.Note, noted = rpoNote, true
+		if t.rpo != nil && noted {
+			t.rpo.Note = "" // below the first is enough
 		}
+		noted = noted || t.rpo != nil
 		all = append(all, t)
 	}
 	return all

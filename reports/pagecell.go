@@ -81,16 +81,7 @@ func cellFacts(c *result.Cell) []result.Setting {
 	add("lost", counts(c.Lost))
 	add("other sends", numbers([]named{{"unknown", c.Unknown}, {"failed", c.Failed}}))
 	add("order", numbers([]named{{"duplicates", c.Duplicates}, {"reordered", c.Reordered}, {"phantoms", c.Phantoms}}))
-	if r := c.RPO; r != nil {
-		rpo := fmt.Sprintf("median %s, at most %s messages a trial", messages(&r.Median), count(r.Max))
-		if r.P90 != nil {
-			rpo += "; 90% of trials at most " + messages(r.P90)
-		}
-		if prediction := predictionText(r); prediction != "" {
-			rpo += "; " + prediction
-		}
-		add("lost a trial", rpo)
-	}
+	add("lost a trial", rpoText(c.RPO))
 	if c.LossWindow != nil && c.LossWindow.MS > 0 {
 		add("lost window", "at most "+span(c.LossWindow.MS))
 	}
@@ -106,6 +97,24 @@ func cellFacts(c *result.Cell) []result.Setting {
 	add("anomalies", counts(c.Anomalies))
 	add("history", c.History)
 	return facts
+}
+
+// rpoText is the loss a trial in words; "" when it says no more than the sum.
+func rpoText(r *result.RPO) string {
+	if r == nil {
+		return ""
+	}
+	var parts []string
+	if r.Cuts > 1 {
+		parts = append(parts, fmt.Sprintf("median %s, at most %s messages a trial", messages(&r.Median), count(r.Max)))
+	}
+	if r.P90 != nil {
+		parts = append(parts, "90% of trials at most "+messages(r.P90))
+	}
+	if prediction := predictionText(r); prediction != "" {
+		parts = append(parts, prediction)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // recoveryText is the RTO of a fault cell in words; "" when its trials were not kept.

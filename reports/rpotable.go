@@ -2,32 +2,32 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"holdfast/reports/result"
 )
-
-// rpoNote explains the tables of the RPO; it stands below the first of them.
-const rpoNote = "Messages lost a cut, over the cuts that had their effect; p90 of 10 cuts or more. Predicted: from the bytes written to the commit log " +
-	"since its last fsync began. Ratio: lost / predicted, the median. Agree: cuts whose loss is within three standard deviations of a Poisson count " +
-	"of the predicted size. Window: from the first lost acknowledgement to the cut."
 
 // rpoColumn is one figure of an RPO table; it is left out when no row has it.
 type rpoColumn struct {
 	head string
 	text func(c *result.Cell) string // "" when it was not measured
+	note string                      // what the note below the first table says of it
 }
 
 var rpoColumns = []rpoColumn{
-	{"lossy\ncuts", func(c *result.Cell) string { return fmt.Sprintf("%d of %d", c.RPO.LossyCuts, c.RPO.Cuts) }},
-	{"lost\nmedian", func(c *result.Cell) string { return messages(&c.RPO.Median) }},
-	{"lost\np90", func(c *result.Cell) string { return messages(c.RPO.P90) }},
-	{"lost\nmax", func(c *result.Cell) string { return count(c.RPO.Max) }},
-	{"predicted\nmedian", func(c *result.Cell) string { return messages(c.RPO.Predicted) }},
-	{"ratio", func(c *result.Cell) string { return ratio(c.RPO.Ratio) }},
-	{"agree", agreement},
-	{"window\nmedian", func(c *result.Cell) string { mid, _ := windows(c); return mid }},
-	{"window\nmax", func(c *result.Cell) string { _, hi := windows(c); return hi }},
+	{"lossy\ncuts", func(c *result.Cell) string { return fmt.Sprintf("%d of %d", c.RPO.LossyCuts, c.RPO.Cuts) },
+		"Messages lost a cut, over the cuts that had their effect."},
+	{"lost\nmedian", func(c *result.Cell) string { return messages(&c.RPO.Median) }, ""},
+	{"lost\np90", func(c *result.Cell) string { return messages(c.RPO.P90) }, "p90: nine of ten cuts lost at most so many."},
+	{"lost\nmax", func(c *result.Cell) string { return count(c.RPO.Max) }, ""},
+	{"predicted\nmedian", func(c *result.Cell) string { return messages(c.RPO.Predicted) },
+		"Predicted: from the bytes written to the commit log since its last fsync began."},
+	{"ratio", func(c *result.Cell) string { return ratio(c.RPO.Ratio) }, "Ratio: lost / predicted, the median."},
+	{"agree", agreement, "Agree: cuts whose loss is within three standard deviations of a Poisson count of the predicted size."},
+	{"window\nmedian", func(c *result.Cell) string { mid, _ := windows(c); return mid }, "Window: from the first lost acknowledgement to the cut."},
+	{"window\nmax", func(c *result.Cell) string { _, hi := windows(c); return hi }, ""},
 }
 
 // rpoTable is what the cuts of one column lost, as a distribution, with what was predicted beside it; nil for faults that are no power
@@ -37,33 +37,33 @@ func (v *view) rpoTable(f faultColumn) *grid {
 		return nil
 	}
 	lossy := false
-	measured := make([]bool, len(rpoColumns))
-	for _, row := range v.rows {
-		c := v.cell(row, f.name)
-		if c == nil || c.RPO == nil {
-			continue
-		}
-		lossy = lossy || c.RPO.LossyCuts > 0
-		for i, col := range rpoColumns {
-			measured[i] = measured[i] || col.text(c) != ""
+	var measured []rpoColumn
+	for _, col := range rpoColumns {
+		if slices.ContainsFunc(v.rows, func(row result.Contract) bool {
+			c := v.cell(row, f.name)
+			lossy = lossy || c != nil && c.RPO != nil && c.RPO.LossyCuts > 0
+			return c != nil && c.RPO != nil && col.text(c) != ""
+		}) {
+			measured = append(measured, col)
 		}
 	}
 	if !lossy {
 		return nil
 	}
 	g := &grid{Title: "RPO: " + f.title(), Stub: 2, Columns: stub()}
-	for i, col := range rpoColumns {
-		if measured[i] {
-			g.Columns = append(g.Columns, column{Head: col.head, Right: true})
+	var notes []string
+	for _, col := range measured {
+		g.Columns = append(g.Columns, column{Head: col.head, Right: true})
+		if col.note != "" {
+			notes = append(notes, col.note)
 		}
 	}
+	g.Note = strings.Join(notes, " ")
 	for _, row := range v.rows {
 		c := v.cell(row, f.name)
 		entries := stubEntries(row)
-		for i, col := range rpoColumns {
-			if measured[i] {
-				entries = append(entries, rpoEntry(c, col))
-			}
+		for _, col := range measured {
+			entries = append(entries, rpoEntry(c, col))
 		}
 		g.row(entries...)
 	}
