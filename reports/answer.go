@@ -83,19 +83,32 @@ func lossPhrase(f faultColumn, c *result.Cell) string {
 	return phrase + ")"
 }
 
-// keptSentence says in which failures a row lost nothing, with the bounds.
+// keptShown is the number of failures up to which each is told with its own figures.
+const keptShown = 4
+
+// keptSentence says in which failures a row lost nothing, with the bounds. Many failures share the figures of the weakest.
 func (v *view) keptSentence(row result.Contract, subject string) string {
-	var kept []string
+	var kept, clauses []string
+	var least, bound = 0, 0.0
 	for _, f := range v.faults {
 		c := v.cell(row, f.name)
 		if c == nil || c.Verdict == result.Inconclusive || c.RPO == nil || c.RPO.LossyCuts > 0 || result.Sum(c.Acked) == 0 {
 			continue
 		}
+		clauses = append(clauses, f.clause())
 		kept = append(kept, fmt.Sprintf("%s (0 of %s in %s; at 95%% confidence at most %s of them lose anything)",
 			f.clause(), count(result.Sum(c.Acked)), plural(c.RPO.Cuts, trial(f.fault)), percent(c.RPO.Upper95)))
+		if least == 0 || c.RPO.Cuts < least {
+			least = c.RPO.Cuts
+		}
+		bound = max(bound, c.RPO.Upper95)
 	}
-	if len(kept) == 0 {
+	switch {
+	case len(kept) == 0:
 		return ""
+	case len(kept) > keptShown:
+		return fmt.Sprintf("%s lost nothing %s (0 in at least %s each; at 95%% confidence at most %s of them lose anything).",
+			subject, list(clauses), plural(least, "trial"), percent(bound))
 	}
 	return subject + " lost nothing " + list(kept) + "."
 }
@@ -187,7 +200,7 @@ func (v *view) control() (sentence string, failed bool) {
 	}
 	var good, silent, unproven []string
 	for _, c := range controls {
-		f := faultColumn{c.Column(), c.Fault, c.Target, c.Recovery}
+		f := columnOf(c)
 		switch {
 		case failedControl(c):
 			silent = append(silent, contractTitle(c.Contract)+" "+f.clause())
@@ -225,9 +238,14 @@ func (v *view) everyRow() []string {
 	return sentences
 }
 
-// open lists cells that are violated or inconclusive, the worst first, each with its reasons; cells with the same reasons share a line.
+// open lists cells that are not as expected, violated or inconclusive, each with its reasons; cells with the same reasons share a line.
 func (v *view) open() []string {
 	var lines []string
+	for _, c := range v.ordered() {
+		for _, e := range c.Unmet() {
+			lines = append(lines, fmt.Sprintf("expectation failed: %s, %s: %s", c.Contract, cellTitle(c), expectationText(e)))
+		}
+	}
 	for _, verdict := range []result.Verdict{result.Violated, result.Inconclusive} {
 		var order []string
 		byReason := map[string][]*result.Cell{}
@@ -267,7 +285,12 @@ func cellTitle(c *result.Cell) string {
 	if c.IsPerformance() {
 		return "throughput and latency"
 	}
-	return faultTitle(c.Fault, c.Target, c.Recovery)
+	return columnOf(c).title()
+}
+
+// expectationText is an expectation with what came out: "lost SEND_OK: want at most 1,200, got 1,304".
+func expectationText(e result.Expectation) string {
+	return fmt.Sprintf("%s: want %s, got %s", e.What, e.Want, e.Got)
 }
 
 // reasons are why a cell has its verdict; a violated cell without reasons is explained by its findings.

@@ -12,11 +12,14 @@ import (
 	"holdfast/reports/result"
 )
 
-// situations are results that an answer must do justice to.
-var situations = []struct {
+// situation is a result that reports must do justice to.
+type situation struct {
 	says string
 	make func() *result.Result
-}{
+}
+
+// situations are those that an answer must do justice to.
+var situations = []situation{
 	{"complete", func() *result.Result { return sample(0) }},
 	{"the control lost nothing", func() *result.Result {
 		return edit(sample(0), 0, "power-returns", func(c *result.Cell) {

@@ -18,6 +18,7 @@ const (
 	doubtful tone = "inconclusive" // proves nothing
 	muted    tone = "muted"        // not run yet, not measured
 	heading  tone = "heading"
+	wrapped  tone = "wrap" // prose, which the page may break
 )
 
 // entry is the text of one cell of a grid; it may have several lines.
@@ -53,17 +54,40 @@ func (g *grid) text(width int, paint palette) string {
 	if g.Title != "" {
 		b.WriteString(paint.tone(heading, wrap(g.Title, width, "")))
 	}
-	for _, columns := range g.split(width) {
-		b.WriteString(g.block(columns, paint))
-	}
+	b.WriteString(strings.Join(g.blocks(width, paint), "\n"))
 	if g.Note != "" {
 		b.WriteString(paint.dim(wrap(g.Note, width, "")))
 	}
 	return b.String()
 }
 
-// split distributes the columns over blocks that fit width; every block begins with the stub.
+// blocks draws the columns as blocks that fit width; every block has all rows and begins with the stub.
+func (g *grid) blocks(width int, paint palette) []string {
+	var drawn []string
+	for _, columns := range g.split(width) {
+		drawn = append(drawn, g.block(columns, paint))
+	}
+	return drawn
+}
+
+// split distributes the columns over as few blocks as fit width. Where that leaves a single column in the last block, it makes all
+// blocks as narrow as their number allows.
 func (g *grid) split(width int) [][]int {
+	blocks := g.fill(width)
+	if len(blocks) == 1 || len(blocks[len(blocks)-1]) > g.Stub+1 {
+		return blocks
+	}
+	for width--; ; width-- {
+		even := g.fill(width)
+		if len(even) > len(blocks) || g.blockWidth(even) > width {
+			return blocks
+		}
+		blocks = even
+	}
+}
+
+// fill puts as many columns as fit width into a block before it begins the next.
+func (g *grid) fill(width int) [][]int {
 	var stub []int
 	used := 0
 	for i := range g.Stub {
@@ -82,6 +106,19 @@ func (g *grid) split(width int) [][]int {
 		at += w + len(gap)
 	}
 	return append(blocks, block)
+}
+
+// blockWidth is that of the widest block.
+func (g *grid) blockWidth(blocks [][]int) int {
+	widest := 0
+	for _, block := range blocks {
+		at := -len(gap)
+		for _, i := range block {
+			at += g.width(i) + len(gap)
+		}
+		widest = max(widest, at)
+	}
+	return widest
 }
 
 // width is that of the widest line of column i.

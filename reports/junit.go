@@ -45,8 +45,8 @@ type junitMessage struct {
 	Text    string `xml:",chardata"`
 }
 
-// JUnit returns r as a JUnit file: a suite a column, a case a cell. A violated cell and a control that lost nothing are failures, an
-// inconclusive cell is skipped; loss within the contract passes, with its figures in system-out.
+// JUnit returns r as a JUnit file: a suite a column, a case a cell. A cell that is not as its scenario expected, a violated cell and a
+// control that lost nothing are failures, an inconclusive cell is skipped; loss within the contract passes, with its figures in system-out.
 func JUnit(r *result.Result) ([]byte, error) {
 	v := newView(r, nil)
 	all := junitSuites{Name: "holdfast " + r.System.String()}
@@ -78,10 +78,11 @@ func (v *view) junitSuite(column, title string) junitSuite {
 		seconds += c.Seconds
 		jc := junitCase{Name: c.Contract.String(), Class: "holdfast." + c.Column(), Time: fmt.Sprintf("%.3f", c.Seconds), Out: strings.TrimSuffix(doneLine(c), "\n")}
 		message := &junitMessage{Message: string(c.Verdict) + ": " + brief(c), Text: strings.Join(append(reasons(c), c.Repeat), "\n")}
+		unmet := c.Unmet()
 		switch {
-		case failedControl(c):
-			jc.Failure = message
-		case c.Verdict == result.Violated:
+		case len(unmet) > 0:
+			jc.Failure = &junitMessage{Message: "expectation failed: " + expectationText(unmet[0]), Text: unmetText(unmet) + "verdict: " + string(c.Verdict) + "\n" + c.Repeat}
+		case failedControl(c), c.Verdict == result.Violated:
 			jc.Failure = message
 		case c.Verdict == result.Inconclusive:
 			jc.Skipped = message
@@ -96,4 +97,13 @@ func (v *view) junitSuite(column, title string) junitSuite {
 	}
 	s.Time = fmt.Sprintf("%.3f", seconds)
 	return s
+}
+
+// unmetText lists failed expectations, a line each.
+func unmetText(unmet []result.Expectation) string {
+	var b strings.Builder
+	for _, e := range unmet {
+		b.WriteString(expectationText(e) + "\n")
+	}
+	return b.String()
 }

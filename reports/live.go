@@ -29,16 +29,23 @@ type PlannedCell struct {
 	Fault    string // result.NoFault, kill, power ...
 	Target   string
 	Recovery string
+	Column   string        // name of the column; "" when Fault, Target and Recovery make it up
 	Cuts     int           // trials; 0 for performance cells
 	Expect   time.Duration // how long it will take; 0: unknown
 }
 
+// column is the column that the planned cell stands in.
+func (p PlannedCell) column() faultColumn {
+	return columnOf(&result.Cell{Name: p.Column, Fault: p.Fault, Target: p.Target, Recovery: p.Recovery})
+}
+
 // title names the planned cell in words.
 func (p PlannedCell) title() string {
-	if p.Fault == result.NoFault {
+	f := p.column()
+	if f.name == result.NoFault {
 		return p.Contract.String() + ", throughput and latency"
 	}
-	return p.Contract.String() + ", " + faultTitle(p.Fault, p.Target, p.Recovery)
+	return p.Contract.String() + ", " + f.title()
 }
 
 // Options says how a Live report draws.
@@ -216,6 +223,9 @@ func doneLine(c *result.Cell) string {
 	if r := c.RPO; r != nil {
 		parts = append(parts, fmt.Sprintf("%d of %s lossy", r.LossyCuts, plural(r.Cuts, trial(c.Fault))))
 	}
+	for _, e := range c.Unmet() {
+		parts = append(parts, "expectation failed: "+expectationText(e))
+	}
 	switch {
 	case c.Verdict.Rank() >= result.Inconclusive.Rank():
 		parts = append(parts, string(c.Verdict)+": "+brief(c))
@@ -298,12 +308,27 @@ func (l *Live) redraw() {
 	for _, r := range l.running {
 		texts[r.planned.ID] = "running"
 	}
-	text := newView(&l.current, l.plan.Cells).overview(texts).text(l.opt.Width, l.paint) + l.status()
+	l.screen.draw(l.frame(newView(&l.current, l.plan.Cells).overview(texts)))
+}
+
+// frame is the table with the status below it, in as many lines as the terminal can redraw. Of a table that is higher the blocks in
+// which nothing runs are left out, and then the first lines.
+func (l *Live) frame(g *grid) string {
+	status, room := l.status(), l.opt.Height-1
+	text := g.text(l.opt.Width, l.paint) + status
+	if strings.Count(text, "\n") > room {
+		blocks := g.blocks(l.opt.Width, l.paint)
+		active := slices.DeleteFunc(slices.Clone(blocks), func(block string) bool { return !strings.Contains(block, "running") })
+		if len(active) == 0 {
+			active = blocks
+		}
+		text = strings.Join(active, "\n") + status
+	}
 	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
-	if room := l.opt.Height - 1; len(lines) > room {
+	if len(lines) > room {
 		lines = lines[len(lines)-room:]
 	}
-	l.screen.draw(strings.Join(lines, "") + "\n")
+	return strings.Join(lines, "") + "\n"
 }
 
 // status says what runs now, how far the matrix is and how long it will take: one line, cut to the width.

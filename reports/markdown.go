@@ -33,7 +33,14 @@ func Markdown(r *result.Result) string {
 	if g := v.performance(); g != nil {
 		paragraph(g.markdown())
 	}
-	for _, g := range append(v.faultTables(true), v.claimTables()...) {
+	for _, g := range v.faultGrids(true) {
+		paragraph(g.markdown())
+	}
+	paragraph(v.harnessLine())
+	if warning := v.stallWarning(); warning != "" {
+		paragraph("**" + warning + "**")
+	}
+	for _, g := range v.claimTables() {
 		paragraph(g.markdown())
 	}
 	for _, line := range a.Open {

@@ -31,10 +31,19 @@ type page struct {
 	Claims       []*htmlGrid
 	Performance  *htmlGrid
 	SpeedFigures []figureSVG
-	Faults       []*htmlGrid
+	Losses       []lossSection
+	RTO          *htmlGrid
+	Harness      string
+	Stalled      string
 	Cells        []cellSection
 	Rows         []rowConf
 	Run          []result.Setting
+}
+
+// lossSection is what the page tells of one column.
+type lossSection struct {
+	Fault, RPO *htmlGrid
+	Figures    []figureSVG
 }
 
 // rowConf is the configuration of one row.
@@ -79,18 +88,19 @@ func Page(r *result.Result) ([]byte, error) {
 		Run:        runFacts(r),
 	}
 	if len(v.rows) > 0 {
-		p.Overview = v.html(v.overview(nil), "The matrix at a glance")
+		g := v.overview(nil)
+		g.Title = "The matrix at a glance"
+		p.Overview = pageGrid(g, g.Title)
 		v.link(p.Overview)
 	}
 	for _, g := range v.claimTables() {
-		p.Claims = append(p.Claims, v.html(g, g.Title))
+		p.Claims = append(p.Claims, pageGrid(g, g.Title))
 	}
 	if g := v.performance(); g != nil {
-		p.Performance = v.html(g, g.Title)
+		p.Performance = pageGrid(g, g.Title)
 	}
-	for _, g := range v.faultTables(true) {
-		p.Faults = append(p.Faults, v.html(g, g.Title))
-	}
+	p.RTO = pageGrid(v.rtoTable(), "RTO")
+	p.Harness, p.Stalled = v.harnessLine(), v.stallWarning()
 	for _, row := range v.rows {
 		if conf := row.BrokerConf(); len(conf) > 0 {
 			stub := stubEntries(row)
@@ -123,6 +133,21 @@ func (v *view) figures(p *page) error {
 	if latency != "" {
 		p.SpeedFigures = append(p.SpeedFigures, figureSVG{SVG: latency, Caption: "Latency from the intended start, by percentile.", Keys: keys})
 	}
+	for _, t := range v.losses(true) {
+		section := lossSection{Fault: pageGrid(t.fault, t.fault.Title)}
+		if t.rpo != nil {
+			section.RPO = pageGrid(t.rpo, t.rpo.Title)
+		}
+		svg, keys, err := v.rpoPlot(t.column)
+		if err != nil {
+			return err
+		}
+		if svg != "" {
+			section.Figures = append(section.Figures, figureSVG{SVG: svg, Keys: keys,
+				Caption: "Messages lost, a dot a cut. Lines: predicted for the same cuts, from the bytes written since that fsync began."})
+		}
+		p.Losses = append(p.Losses, section)
+	}
 	for _, c := range v.ordered() {
 		if c.IsPerformance() {
 			continue
@@ -136,14 +161,28 @@ func (v *view) figures(p *page) error {
 	return nil
 }
 
-// html turns a grid with the two columns of the stub into what the template draws.
-func (v *view) html(g *grid, label string) *htmlGrid {
-	h := &htmlGrid{Label: label, Caption: label, Note: g.Note, Heads: []htmlHead{{Lines: []string{"contract"}}}}
+// pageGrid turns a grid into what the template draws; nil stays nil. The columns of the stub become one; label is what the table is
+// called where its title does not tell it from others.
+func pageGrid(g *grid, label string) *htmlGrid {
+	if g == nil {
+		return nil
+	}
+	h := &htmlGrid{Label: label, Caption: g.Title, Note: g.Note}
+	if g.Stub == 2 {
+		head := "contract"
+		if name := g.Columns[0].Head; name != stub()[0].Head {
+			head = name
+		}
+		h.Heads = append(h.Heads, htmlHead{Lines: []string{head}})
+	}
 	for _, c := range g.Columns[g.Stub:] {
 		h.Heads = append(h.Heads, htmlHead{strings.Split(c.Head, "\n"), c.Right})
 	}
 	for _, r := range g.Rows {
-		row := htmlRow{Name: r[0].Text, Sub: r[1].Text}
+		row := htmlRow{}
+		if g.Stub == 2 {
+			row.Name, row.Sub = r[0].Text, r[1].Text
+		}
 		for i, e := range r[g.Stub:] {
 			class := string(e.Tone)
 			if g.Columns[g.Stub+i].Right {

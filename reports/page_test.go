@@ -50,7 +50,7 @@ func wellFormed(page string) string {
 }
 
 func TestPageOfEverySituation(t *testing.T) {
-	for _, s := range situations {
+	for _, s := range append(situations, situation{"twelve columns", wide}, situation{"a scenario", scenarioRun}) {
 		r := s.make()
 		page, err := Page(r)
 		if err != nil {
@@ -93,10 +93,10 @@ func TestPageShowsAll(t *testing.T) {
 		says, part string
 		want       int
 	}{
-		{"a plot of throughput, one of latency, and two of each fault cell", "<svg ", 2 + 2*24},
-		{"plots named for those who do not see them", `role="img" aria-label="`, 2 + 2*24},
-		{"a row names its contract in every table", `<th scope="row">`, 6 + 6 + 6 + 4*6 + 24*3 + 6},
-		{"tables have captions", "<caption>", 1 + 1 + 1 + 4 + 24},
+		{"a plot of throughput, one of latency, one of each RPO, and two of each fault cell", "<svg ", 2 + 3 + 2*24},
+		{"plots named for those who do not see them", `role="img" aria-label="`, 2 + 3 + 2*24},
+		{"a row names its contract in every table", `<th scope="row">`, 6 + 6 + 6 + 4*6 + 3*6 + 24*3 + 6},
+		{"tables have captions", "<caption>", 1 + 1 + 1 + 4 + 3 + 24},
 		{"a section a fault cell", "<details ", 24},
 		{"the time in which a node is down, shaded", `fill:var(--down)`, 2 * 24},
 		{"the time in which it recovers, shaded", `fill:var(--heal)`, 2 * 24},
@@ -171,6 +171,23 @@ func TestPlotsOfStrangeFigures(t *testing.T) {
 		{"an hour of load", func(r *result.Result) {
 			edit(r, 0, "power-all", func(c *result.Cell) { c.Timeline.EndMS = 3.6e6 })
 		}},
+		{"one cut, predicted", func(r *result.Result) {
+			edit(r, 0, "power-all", func(c *result.Cell) { c.Trials = c.Trials[:1]; c.Trials[0].Predicted = new(400.0) })
+		}},
+		{"two cuts at one instant, nothing predicted", func(r *result.Result) {
+			edit(r, 0, "power-all", func(c *result.Cell) {
+				for i := range c.Trials {
+					c.Trials[i].SinceSyncMS, c.Trials[i].Predicted = 1, new(0.0)
+				}
+			})
+		}},
+		{"cuts of which nobody knows the last fsync", func(r *result.Result) {
+			edit(r, 0, "power-all", func(c *result.Cell) {
+				for i := range c.Trials {
+					c.Trials[i].SinceSyncMS = 0
+				}
+			})
+		}},
 		{"a fault without heal", func(r *result.Result) {
 			edit(r, 0, "power-all", func(c *result.Cell) { c.Timeline.Marks = c.Timeline.Marks[:1] })
 		}},
@@ -182,6 +199,61 @@ func TestPlotsOfStrangeFigures(t *testing.T) {
 		page, err := Page(r)
 		if err != nil || wellFormed(string(page)) != "" || strings.Contains(string(page), "NaN") {
 			t.Errorf("%s: %v %s", row.says, err, wellFormed(string(page)))
+		}
+	}
+}
+
+// TestPageOfAScenario: what a scenario did, wanted and measured stands on the page.
+func TestPageOfAScenario(t *testing.T) {
+	page, err := Page(scenarioRun())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(page)
+	for _, part := range []struct {
+		part string
+		want int
+	}{
+		{"<caption>Schedule</caption>", 2}, {"<caption>Expectations</caption>", 2}, {"<caption>Faults</caption>", 2},
+		{">FAILED<", 1}, {"has nothing left of what only it had acknowledged.", 2}, {">packets 812<", 2},
+		{"longest stall 204 ms (WARNING: too long)", 1}, {"840 ms / 861 ms", 2}, {`<details id=`, 2}, {" open><summary>", 1},
+	} {
+		if got := strings.Count(text, part.part); got != part.want {
+			t.Errorf("%q stands %d times, want %d", part.part, got, part.want)
+		}
+	}
+}
+
+// TestJUnitOfExpectations: what came out otherwise than expected is a failure, whatever its verdict; met expectations excuse nothing.
+func TestJUnitOfExpectations(t *testing.T) {
+	for _, row := range []struct {
+		says             string
+		verdict          result.Verdict
+		met              bool
+		failure, skipped int
+	}{
+		{"as expected", result.LossWithinContract, true, 0, 0},
+		{"kept, though a loss was expected", result.Kept, false, 1, 0},
+		{"inconclusive", result.Inconclusive, true, 0, 1},
+		{"inconclusive, and not as expected", result.Inconclusive, false, 1, 0},
+		{"violated, though as expected", result.Violated, true, 1, 0},
+	} {
+		r := without(scenarioRun(), func(c *result.Cell) bool { return c.Contract == sampleContracts[4] })
+		r.Cells[0].Verdict, r.Cells[0].Expect[0].Met, r.Cells[0].Reasons = row.verdict, row.met, []string{"because"}
+		data, err := JUnit(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got junitSuites
+		if err := xml.Unmarshal(data, &got); err != nil {
+			t.Fatal(err)
+		}
+		s := got.Suites[0]
+		if s.Failures != row.failure || s.Skipped != row.skipped {
+			t.Errorf("%s: %d failures, %d skipped; want %d, %d", row.says, s.Failures, s.Skipped, row.failure, row.skipped)
+		}
+		if !row.met && !strings.Contains(string(data), "expectation failed: verdict: want loss-within-contract") {
+			t.Errorf("%s: the file does not say what was expected:\n%s", row.says, data)
 		}
 	}
 }

@@ -14,11 +14,15 @@ type cellSection struct {
 	Verdict             string
 	Tone                tone
 	Open                bool // shown unfolded: violated and inconclusive cells
+	Shows               string
 	Reasons             []string
+	Schedule            *htmlGrid
+	Expect              *htmlGrid
 	Figures             []figureSVG
 	Facts               []result.Setting
 	Trials              *htmlGrid
-	Findings, More      []string // the first few, and the others
+	Effects             *htmlGrid // of the faults of the worst trial, where there are several
+	Findings, More      []string  // the first few, and the others
 	Repeat              string
 }
 
@@ -28,8 +32,12 @@ const findingsShown = 3
 func newCellSection(c *result.Cell) (cellSection, error) {
 	s := cellSection{
 		ID: c.ID, Contract: c.Contract.String(), Title: cellTitle(c), Verdict: string(c.Verdict), Tone: toneOf(c.Verdict),
-		Open: c.Verdict == result.Violated, Reasons: c.Reasons, Facts: cellFacts(c), Trials: trialGrid(c), Repeat: c.Repeat,
+		Open: c.Verdict == result.Violated || len(c.Unmet()) > 0, Shows: c.Shows, Reasons: c.Reasons, Facts: cellFacts(c), Repeat: c.Repeat,
+		Trials:   pageGrid(trialTable(c), "Trials of "+c.ID),
+		Schedule: pageGrid(scheduleTable(c.Schedule), "Schedule of "+c.ID), Expect: pageGrid(expectTable(c.Expect), "Expectations of "+c.ID),
 	}
+	worst, number := worstTrial(c)
+	s.Effects = pageGrid(effectTable(worst, effectTitle(c, number)), "Faults of "+c.ID)
 	for _, f := range c.Findings {
 		s.Findings = append(s.Findings, findingText(f))
 	}
@@ -73,25 +81,14 @@ func cellFacts(c *result.Cell) []result.Setting {
 	add("lost", counts(c.Lost))
 	add("other sends", numbers([]named{{"unknown", c.Unknown}, {"failed", c.Failed}}))
 	add("order", numbers([]named{{"duplicates", c.Duplicates}, {"reordered", c.Reordered}, {"phantoms", c.Phantoms}}))
-	if r := c.RPO; r != nil {
-		rpo := fmt.Sprintf("median %s, at most %s messages a trial", count(int64(r.Median)), count(r.Max))
-		if r.Predicted > 0 {
-			rpo += fmt.Sprintf("; predicted %s", count(int64(r.Predicted)))
-		}
-		add("lost a trial", rpo)
-	}
+	add("lost a trial", rpoText(c.RPO))
 	if c.LossWindow != nil && c.LossWindow.MS > 0 {
 		add("lost window", "at most "+span(c.LossWindow.MS))
 	}
-	if c.RTO != nil {
-		rto := "at most " + span(c.RTO.MS) + " to the first SEND_OK"
-		if c.RTO.DeliveryMS > 0 {
-			rto += ", " + span(c.RTO.DeliveryMS) + " to the first delivery"
-		}
-		add("recovery", rto)
-	}
+	add("recovery", recoveryText(c))
 	add("linearizable", c.Linearizable)
 	add("fault's effect", effect(c.FaultEffect))
+	add("harness", harnessText(c.Harness))
 	var causes []string
 	for _, cause := range c.Causes {
 		causes = append(causes, fmt.Sprintf("%s: %s", cause.Cause, count(cause.Count)))
@@ -100,6 +97,41 @@ func cellFacts(c *result.Cell) []result.Setting {
 	add("anomalies", counts(c.Anomalies))
 	add("history", c.History)
 	return facts
+}
+
+// rpoText is the loss a trial in words; "" when it says no more than the sum.
+func rpoText(r *result.RPO) string {
+	if r == nil {
+		return ""
+	}
+	var parts []string
+	if r.Cuts > 1 {
+		parts = append(parts, fmt.Sprintf("median %s, at most %s messages a trial", messages(&r.Median), count(r.Max)))
+	}
+	if r.P90 != nil {
+		parts = append(parts, "90% of trials at most "+messages(r.P90))
+	}
+	if prediction := predictionText(r); prediction != "" {
+		parts = append(parts, prediction)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// recoveryText is the RTO of a fault cell in words; "" when its trials were not kept.
+func recoveryText(c *result.Cell) string {
+	switch {
+	case len(c.Trials) == 0 || c.IsPerformance():
+		return ""
+	case !c.AskedRTO():
+		return "not asked: no trial ran alone on the machine"
+	case c.RTO == nil:
+		return "no trial that ran alone served again, or proved anything"
+	}
+	text := "at most " + span(c.RTO.MS) + " to the first SEND_OK"
+	if c.RTO.DeliveryMS > 0 {
+		text += ", " + span(c.RTO.DeliveryMS) + " to the first delivery"
+	}
+	return text + ", of trials that ran alone"
 }
 
 // counts writes counts by name, SEND_OK first: "SEND_OK 34,150, FLUSH_SLAVE_TIMEOUT 12".
@@ -137,32 +169,4 @@ func numbers(all []named) string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// trialGrid lists the trials of a cell; nil without any.
-func trialGrid(c *result.Cell) *htmlGrid {
-	if len(c.Trials) == 0 {
-		return nil
-	}
-	h := &htmlGrid{Label: "Trials of " + c.ID, Caption: "Trials", Heads: []htmlHead{{Lines: []string{"trial"}}}}
-	for _, head := range []string{"acked", "lost", "window", "since the last fsync", "RTO"} {
-		h.Heads = append(h.Heads, htmlHead{Lines: []string{head}, Right: true})
-	}
-	h.Heads = append(h.Heads, htmlHead{Lines: []string{"verdict"}}, htmlHead{Lines: []string{"effect of the fault"}})
-	figure := func(ms float64) string {
-		if ms <= 0 {
-			return "-"
-		}
-		return span(ms)
-	}
-	for i, t := range c.Trials {
-		row := htmlRow{Name: fmt.Sprint(i + 1), Sub: fmt.Sprintf("seed %d", t.Seed)}
-		for _, text := range []string{count(result.Sum(t.Acked)), count(result.Sum(t.Lost)), figure(t.WindowMS), figure(t.SinceSyncMS), figure(t.RTOMS)} {
-			row.Cells = append(row.Cells, htmlCell{Lines: []string{text}, Class: "num"})
-		}
-		row.Cells = append(row.Cells, htmlCell{Lines: []string{string(t.Verdict)}, Class: string(toneOf(t.Verdict))},
-			htmlCell{Lines: []string{effect(t.Effect)}, Class: "wrap"})
-		h.Rows = append(h.Rows, row)
-	}
-	return h
 }

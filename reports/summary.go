@@ -48,19 +48,6 @@ func orUnknown(s string) string {
 	return s
 }
 
-// faultTables lists the tables of all faults; the note stands below the first.
-func (v *view) faultTables(inline bool) []*grid {
-	var grids []*grid
-	for i, f := range v.faults {
-		g := v.faultTable(f, inline)
-		if i == 0 {
-			g.Note = faultNote
-		}
-		grids = append(grids, g)
-	}
-	return grids
-}
-
 // claimTables lists the tables of all claims.
 func (v *view) claimTables() []*grid {
 	var grids []*grid
@@ -104,7 +91,11 @@ func (v *view) detail(dir string, width int, paint palette) string {
 	if g := v.performance(); g != nil {
 		b.WriteString("\n" + g.text(width, paint))
 	}
-	for _, g := range append(v.faultTables(false), v.claimTables()...) {
+	for _, g := range v.faultGrids(false) {
+		b.WriteString("\n" + g.text(width, paint))
+	}
+	b.WriteString(v.harness(width, paint))
+	for _, g := range v.claimTables() {
 		b.WriteString("\n" + g.text(width, paint))
 	}
 	a := v.answer()
@@ -134,6 +125,19 @@ func (v *view) detail(dir string, width int, paint palette) string {
 	b.WriteString(v.configurations(width, paint))
 	b.WriteString(paths(dir))
 	return b.String()
+}
+
+// harness is what stands below the tables of faults about the harness itself.
+func (v *view) harness(width int, paint palette) string {
+	line, warning := v.harnessLine(), v.stallWarning()
+	if line == "" {
+		return ""
+	}
+	text := "\n" + paint.dim(wrap(line, width, "  "))
+	if warning != "" {
+		text += paint.tone(doubtful, wrap(warning, width, "  "))
+	}
+	return text
 }
 
 // incompleteText says what is missing from an interrupted or unfinished matrix, "" when nothing is.

@@ -100,6 +100,9 @@ func (v *view) glanceFault(at place, running map[string]string) entry {
 	if c == nil {
 		return v.unfinished(at, running)
 	}
+	if len(c.Unmet()) > 0 {
+		return entry{glance(c) + "\nnot as expected", bad}
+	}
 	return entry{glance(c), toneOf(c.Verdict)}
 }
 
@@ -192,107 +195,6 @@ func (v *view) speeds(row result.Contract) []entry {
 	return entries
 }
 
-// faultNote explains the tables of faults; it stands below the first of them.
-const faultNote = "acked, lost: of SEND_OK; other statuses on lines of their own. Lost window: from the first lost acknowledgement to the fault, the longest. " +
-	"Bound: at 95% confidence at most this share of such trials loses anything. RTO: from the fault to the first SEND_OK, the longest."
-
-// faultTable is the table of one fault. inline puts the other statuses beside their figures instead of below the contract: for
-// media that do not keep lines of different columns level.
-func (v *view) faultTable(f faultColumn, inline bool) *grid {
-	g := &grid{Title: v.faultTableTitle(f), Stub: 2, Columns: append(stub(),
-		column{Head: "acked", Right: true}, column{Head: "lost", Right: true}, column{Head: "lost\nwindow", Right: true},
-		column{Head: "lossy " + trial(f.fault) + "s\n(95% bound)"}, column{Head: "lineariz-\nable"},
-		column{Head: "RTO", Right: true}, column{Head: "verdict"})}
-	for _, row := range v.rows {
-		c := v.cell(row, f.name)
-		if c == nil {
-			none := entry{"-", muted}
-			g.row(append(stubEntries(row), none, none, none, none, none, none, v.unfinished(place{row, f.name}, nil))...)
-			continue
-		}
-		g.row(faultEntries(c, inline)...)
-	}
-	return g
-}
-
-func (v *view) faultTableTitle(f faultColumn) string {
-	title := strings.ToUpper(f.title()[:1]) + f.title()[1:]
-	for _, row := range v.rows {
-		if c := v.cell(row, f.name); c != nil && c.Load.Offered > 0 {
-			return title + ", at " + rate(c.Load.Offered) + " msg/s"
-		}
-	}
-	return title
-}
-
-// faultEntries is one row of a fault's table. SEND_OK (or the only status) stands on the line of the contract; every other status
-// has a line of its own below it.
-func faultEntries(c *result.Cell, inline bool) []entry {
-	entries := stubEntries(c.Contract)
-	first, others := leading(c.Acked)
-	acked, lost := "-", "-"
-	if len(c.Acked) > 0 {
-		acked = count(c.Acked[first])
-	}
-	if c.Lost != nil && len(c.Acked) > 0 {
-		lost = count(c.Lost[first])
-	}
-	for _, status := range others {
-		if !inline {
-			entries[1].Text += "\n" + status
-			acked += "\n" + count(c.Acked[status])
-			lost += "\n" + count(c.Lost[status])
-			continue
-		}
-		acked += "\n" + count(c.Acked[status]) + " " + status
-		if c.Lost[status] > 0 {
-			lost += "\n" + count(c.Lost[status]) + " " + status
-		}
-	}
-	lostTone := plain
-	if result.Sum(c.Lost) > 0 {
-		lostTone = toneOf(c.Verdict)
-	}
-	window, lossy, rto, linear := "-", "-", "-", "-"
-	if c.LossWindow != nil && result.Sum(c.Lost) > 0 {
-		window = span(c.LossWindow.MS)
-	}
-	if r := c.RPO; r != nil {
-		lossy = fmt.Sprintf("%d of %d (%s)", r.LossyCuts, r.Cuts, percent(r.Upper95))
-	}
-	if c.RTO != nil {
-		rto = span(c.RTO.MS)
-	}
-	linearTone := plain
-	if c.Linearizable != "" {
-		linear = c.Linearizable
-	}
-	if c.Linearizable == "invalid" {
-		linearTone = bad
-	}
-	return append(entries, entry{acked, plain}, entry{lost, lostTone}, entry{window, plain}, entry{lossy, plain},
-		entry{linear, linearTone}, entry{rto, plain}, entry{string(c.Verdict), toneOf(c.Verdict)})
-}
-
-// leading returns the status that stands for itself, SEND_OK where there is one, and the others in order.
-func leading(acked map[string]int64) (first string, others []string) {
-	names := result.Names(acked)
-	for _, name := range names {
-		if name == "SEND_OK" {
-			first = name
-		}
-	}
-	if first == "" && len(names) > 0 {
-		first = names[0]
-	}
-	for _, name := range names {
-		if name != first {
-			others = append(others, name)
-		}
-	}
-	return first, others
-}
-
 // claims is the table of one claim: contracts down, recoveries across; nil without any.
 func (v *view) claims(claim string) *grid {
 	var recoveries []string
@@ -334,7 +236,7 @@ func standing(c *result.Claim) entry {
 		text := fmt.Sprintf("holds in %s (bound %s)", plural(c.Cuts, "cut"), percent(c.Upper95))
 		for _, e := range c.Evidence {
 			if e.Verdict == result.Violated { // nothing lost, but something else that was promised is not so
-				return entry{text + "\nbut violated: " + faultWord(e.Fault), doubtful}
+				return entry{text + "\nbut violated: " + evidenceWord(e), doubtful}
 			}
 		}
 		return entry{text, good}
@@ -342,10 +244,19 @@ func standing(c *result.Claim) entry {
 		var lost []string
 		for _, e := range c.Evidence {
 			if e.LossyCuts > 0 {
-				lost = append(lost, fmt.Sprintf("refuted: %s lost by %s, %d/%d", count(e.Lost), faultWord(e.Fault), e.LossyCuts, e.Cuts))
+				lost = append(lost, fmt.Sprintf("refuted: %s lost by %s, %d/%d", count(e.Lost), evidenceWord(e), e.LossyCuts, e.Cuts))
 			}
 		}
 		return entry{strings.Join(lost, "\n"), bad}
 	}
 	return entry{"inconclusive", doubtful}
+}
+
+// evidenceWord is what a piece of evidence calls its fault.
+func evidenceWord(e result.Evidence) string {
+	name := e.Column
+	if name == "" {
+		name = result.Column(e.Fault, e.Target, "")
+	}
+	return faultColumn{name, e.Fault, e.Target, ""}.words().short
 }

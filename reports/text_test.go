@@ -2,6 +2,7 @@ package reports
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ func TestTextGolden(t *testing.T) {
 	golden(t, "text-120.txt", Text(sample(12), "out/sample", 120, false))
 	golden(t, "text-80.txt", Text(sample(12), "out/sample", 80, false))
 	golden(t, "markdown.md", Markdown(sample(12)))
+	golden(t, "wide-120.txt", Text(wide(), "out/wide", 120, false))
+	golden(t, "scenario-120.txt", Scenario(scenarioRun(), "out/run", 120, false))
 }
 
 // TestResultsGolden holds the form of results.json: a field that changes its name or its unit changes this file.
@@ -43,12 +46,35 @@ func TestResultsGolden(t *testing.T) {
 	}
 }
 
+// TestScenarioResultsGolden does so for the fields that a scenario fills, which a matrix may not have.
+func TestScenarioResultsGolden(t *testing.T) {
+	r := scenarioRun()
+	r.Cells[0].Trials[0].Predicted, r.Cells[0].Trials[0].PredictedBytes = new(2000.5), new(int64(2_200_000))
+	r.Cells[0].RPO = result.PoolRPO(r.Cells[0].Trials)
+	path := filepath.Join("testdata", "scenario.json")
+	if *rewrite {
+		if err := r.Write(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	saved, err := result.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(saved, r); diff != "" {
+		t.Errorf("%s: got -, want +:\n%s", path, diff)
+	}
+}
+
+// commands begin the lines that are never broken.
+var commands = regexp.MustCompile(`^  (holdfast |repeat: |history: |[0-9]+ more findings?: )`)
+
 // TestTextFits holds every width from 80 columns on; commands and paths are never broken.
 func TestTextFits(t *testing.T) {
 	for width := 80; width <= 160; width++ {
-		for line := range strings.Lines(Text(sample(0), "", width, false)) {
+		for line := range strings.Lines(Text(sample(0), "", width, false) + Text(wide(), "", width, false) + Scenario(scenarioRun(), "", width, false)) {
 			line = strings.TrimSuffix(line, "\n")
-			if utf8.RuneCountInString(line) > width && !strings.HasPrefix(line, "  holdfast ") {
+			if utf8.RuneCountInString(line) > width && !commands.MatchString(line) {
 				t.Fatalf("a line of %d columns in a terminal of %d: %q", utf8.RuneCountInString(line), width, line)
 			}
 		}

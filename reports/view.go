@@ -24,26 +24,16 @@ type place struct {
 	column string
 }
 
-// faultColumn is one fault with its target and recovery.
-type faultColumn struct {
-	name                    string // as --faults takes it
-	fault, target, recovery string
-}
-
-func (f faultColumn) title() string  { return faultTitle(f.fault, f.target, f.recovery) }
-func (f faultColumn) clause() string { return faultClause(f.fault, f.target, f.recovery) }
-func (f faultColumn) head() string   { return faultHead(f.fault, f.target, f.recovery) }
-
 // newView lays out r and, for a matrix that still runs, the places that are yet to fill. Rows and columns stand in the order
 // of the plan; without one the milder stands before the worse.
 func newView(r *result.Result, plan []PlannedCell) *view {
 	v := &view{r: r, cells: map[place]*result.Cell{}, planned: map[place]string{}}
 	for _, p := range plan {
-		v.planned[v.place(p.Contract, p.Fault, p.Target, p.Recovery)] = p.ID
+		v.planned[v.place(p.Contract, p.column())] = p.ID
 	}
 	for i := range r.Cells {
 		c := &r.Cells[i]
-		v.cells[v.place(c.Contract, c.Fault, c.Target, c.Recovery)] = c
+		v.cells[v.place(c.Contract, columnOf(c))] = c
 	}
 	if len(plan) == 0 { // cells that ran side by side end in any order
 		slices.SortStableFunc(v.rows, compareRows)
@@ -62,13 +52,16 @@ func compareRows(a, b result.Contract) int {
 	)
 }
 
-// compareFaults puts the fault that destroys less before the one that destroys more.
+// compareFaults puts the columns of the matrix in print order; of others, which stand behind them, the fault that destroys less before
+// the one that destroys more.
 func compareFaults(a, b faultColumn) int {
 	kinds, targets := []string{"pause", "kill", "power", "disk-lost"}, []string{"slave", "master", "all"}
 	return cmp.Or(
+		cmp.Compare(knownColumn(a.name), knownColumn(b.name)),
 		cmp.Compare(position(kinds, a.fault), position(kinds, b.fault)),
 		cmp.Compare(position(targets, a.target), position(targets, b.target)),
 		compareRecoveries(a.recovery, b.recovery),
+		strings.Compare(a.name, b.name),
 	)
 }
 
@@ -86,19 +79,18 @@ func position(words []string, word string) int {
 }
 
 // place returns where a cell stands and makes its row and column known.
-func (v *view) place(contract result.Contract, fault, target, recovery string) place {
+func (v *view) place(contract result.Contract, f faultColumn) place {
 	if !slices.Contains(v.rows, contract) {
 		v.rows = append(v.rows, contract)
 	}
-	name := result.Column(fault, target, recovery)
-	if name == result.NoFault {
+	if f.name == result.NoFault {
 		v.hasPerf = true
-		return place{contract, name}
+		return place{contract, f.name}
 	}
-	if !slices.ContainsFunc(v.faults, func(f faultColumn) bool { return f.name == name }) {
-		v.faults = append(v.faults, faultColumn{name, fault, target, recovery})
+	if !slices.ContainsFunc(v.faults, func(known faultColumn) bool { return known.name == f.name }) {
+		v.faults = append(v.faults, f)
 	}
-	return place{contract, name}
+	return place{contract, f.name}
 }
 
 // cell returns the finished cell of a row and column, or nil.

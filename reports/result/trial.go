@@ -7,22 +7,22 @@ type Trial struct {
 	Acked       map[string]int64 `json:"acked,omitzero"`
 	Lost        map[string]int64 `json:"lost,omitzero"`
 	WindowMS    float64          `json:"windowMs,omitzero"`
+	RTOMS       float64          `json:"rtoMs,omitzero"`       // from the fault to the first OK send; counts when the trial ran Alone
 	SinceSyncMS float64          `json:"sinceSyncMs,omitzero"` // from the last fsync of the commit log to the cut; absent when not known
+
+	Effect  map[string]int64 `json:"effect,omitzero"`  // of all faults together
+	History string           `json:"history,omitzero"` // path below the directory of results.json
+	Reasons []string         `json:"reasons,omitzero"`
+	Broken  bool             `json:"broken,omitzero"` // the harness or the system could not run: no verdict of the contract
 
 	// What the cut should have destroyed, from the bytes written to the commit log since that fsync began: in messages and in
 	// bytes. Absent where another node serves the queue in the end, for its loss has nothing to do with that disk.
 	Predicted      *float64 `json:"predicted,omitzero"`
 	PredictedBytes *int64   `json:"predictedBytes,omitzero"`
 
-	Alone         bool    `json:"alone,omitzero"`         // nothing else ran on the machine: its RTO counts
-	RTOMS         float64 `json:"rtoMs,omitzero"`         // from the fault to the first OK send
-	DeliveryRTOMS float64 `json:"deliveryRtoMs,omitzero"` // from the fault to the first delivery
-
-	Effect  map[string]int64 `json:"effect,omitzero"`  // of all faults together
-	Faults  []FaultEffect    `json:"faults,omitzero"`  // each by itself, in the order of their start
-	History string           `json:"history,omitzero"` // path below the directory of results.json
-	Reasons []string         `json:"reasons,omitzero"`
-	Broken  bool             `json:"broken,omitzero"` // the harness or the system could not run: no verdict of the contract
+	Alone         bool          `json:"alone,omitzero"`         // nothing else ran on the machine
+	DeliveryRTOMS float64       `json:"deliveryRtoMs,omitzero"` // from the fault to the first delivery; counts when the trial ran Alone
+	Faults        []FaultEffect `json:"faults,omitzero"`        // each by itself, in the order of their start
 }
 
 // FaultEffect is what one fault of a trial was measured to have done.
