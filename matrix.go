@@ -221,7 +221,7 @@ func orElse(given, otherwise int) int {
 func faultLoad(f *matrixFlags, apache bool) scenarios.FaultLoad {
 	load := scenarios.FaultLoad{
 		Rate: orElse(f.faultRate, 2000), Size: f.size, Hold: 1500 * time.Millisecond, After: time.Second, MinAcks: 500,
-		Window: scenarios.WindowUnderLoad, Drain: 20 * time.Second, Timeout: 8 * time.Second, Restart: 2 * time.Second, Clients: 2, InFlight: 256,
+		Window: scenarios.WindowUnderLoad, Drain: 20 * time.Second, Timeout: 8 * time.Second, Restart: 2 * time.Second, Clients: 2, InFlight: 4096,
 	}
 	if apache {
 		load.Rate = orElse(f.faultRate, 500)

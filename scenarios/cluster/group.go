@@ -83,7 +83,7 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 	g := &Group{System: sys, Contract: c, Name: groupName, opt: opt}
 	nsPort, ports := fixedPorts(opt.Brokers)
 	if opt.Site == nil {
-		if nsPort, ports, err = freePorts(loopback, opt.Brokers); err != nil {
+		if nsPort, ports, err = freePorts(localhost, opt.Brokers); err != nil {
 			return nil, err
 		}
 	}
@@ -101,12 +101,12 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 // nodeName is the name of the broker that starts with that broker id.
 func nodeName(id int) string { return fmt.Sprintf("%s-%d", groupName, id) }
 
-// loopback is where nodes without a host of their own listen.
-var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+// localhost is where nodes without a host of their own listen.
+var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 func (g *Group) add(n *Node, port uint16) {
 	n.System = g.System
-	n.Addr = netip.AddrPortFrom(loopback, port)
+	n.Addr = netip.AddrPortFrom(localhost, port)
 	if g.opt.Site != nil {
 		n.Addr = netip.AddrPortFrom(g.opt.Site.Addr(n.Name), port)
 	}

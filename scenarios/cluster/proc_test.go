@@ -2,18 +2,15 @@ package cluster
 
 import (
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
 )
 
-var loopback = netip.MustParseAddr("127.0.0.1")
-
 func TestFreePorts(t *testing.T) {
 	seen := map[uint16]bool{}
 	for range 3 { // groups that start side by side
-		nameServer, brokers, err := freePorts(loopback, 2)
+		nameServer, brokers, err := freePorts(localhost, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +27,7 @@ func TestFreePorts(t *testing.T) {
 			}
 			seen[p] = true
 		}
-		if err := assertFree("a-0", loopback, ports); err != nil {
+		if err := assertFree("a-0", localhost, ports); err != nil {
 			t.Error(err)
 		}
 	}
@@ -43,7 +40,7 @@ func TestPortsInUse(t *testing.T) {
 	}
 	defer l.Close()
 	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
-	if err := assertFree("a-0", loopback, []uint16{port}); err == nil || !strings.Contains(err.Error(), "needed by a-0, is in use") {
+	if err := assertFree("a-0", localhost, []uint16{port}); err == nil || !strings.Contains(err.Error(), "needed by a-0, is in use") {
 		t.Errorf("got %v, want the port in use", err)
 	}
 	if err := listens(os.Getpid(), port); err != nil {

@@ -59,7 +59,7 @@ const (
 
 // Shortened says which of the system's settings differ from its defaults, for the header of a table; (n) is a default.
 func (s System) Shortened() string {
-	note := "settings shortened: haSendHeartbeatInterval=500 (5000), haHousekeepingInterval=5000 (20000); "
+	note := "settings shortened: haSendHeartbeatInterval=500 (5000), haHousekeepingInterval=5000 (20000); clients' pollNameServerInterval=1000 (30000); "
 	if s.Name == RocketMQ {
 		return note + "waitTimeMillsInSendQueue=3000 (200)"
 	}

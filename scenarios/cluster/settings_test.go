@@ -129,5 +129,5 @@ func TestSeed(t *testing.T) {
 // atHome puts every node on 127.0.0.1 at RocketMQ's own ports.
 type atHome struct{}
 
-func (atHome) Addr(string) netip.Addr { return loopback }
+func (atHome) Addr(string) netip.Addr { return localhost }
 func (atHome) NetNS(string) *os.File  { return nil }

@@ -100,7 +100,7 @@ func (g *Group) launch(n *Node) error {
 		return broken("%s runs already", n.Name)
 	}
 	if g.opt.Site == nil { // a host of its own has no other listeners
-		if err := assertFree(n.Name, loopback, n.ports()); err != nil {
+		if err := assertFree(n.Name, localhost, n.ports()); err != nil {
 			return broken("%w", err)
 		}
 	}
