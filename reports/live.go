@@ -124,7 +124,7 @@ func (l *Live) Start(p Plan) {
 func (p Plan) summary() string {
 	perf, cuts := 0, 0
 	for _, c := range p.Cells {
-		if c.Fault == result.NoFault {
+		if c.column().name == result.NoFault {
 			perf++
 		}
 		cuts += c.Cuts

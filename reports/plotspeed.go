@@ -119,10 +119,18 @@ func (countTicks) Ticks(lo, hi float64) []plot.Tick {
 	ticks := plot.DefaultTicks{}.Ticks(lo, hi)
 	for i := range ticks {
 		if ticks[i].Label != "" {
-			ticks[i].Label = count(int64(ticks[i].Value))
+			ticks[i].Label = tickLabel(ticks[i].Value)
 		}
 	}
 	return ticks
+}
+
+// tickLabel writes 0.5, 2.5, 1,000: an axis of small figures has steps between the whole numbers.
+func tickLabel(value float64) string {
+	if whole := math.Round(value); math.Abs(value-whole) < 1e-9 {
+		return count(int64(whole))
+	}
+	return strconv.FormatFloat(value, 'g', 3, 64)
 }
 
 func gridLines() *plotter.Grid {

@@ -101,6 +101,7 @@ func TestWords(t *testing.T) {
 		{lasting(40 * time.Second), "40 s"}, {lasting(170 * time.Second), "2 min 50 s"}, {lasting(2 * time.Minute), "2 min"}, {lasting(65 * time.Minute), "1 h 5 min"},
 		{percent(0.6316), "63%"}, {percent(0.0487), "5%"}, {percent(0.999), "99%"}, {percent(1), "100%"},
 		{plural(1, "cut"), "1 cut"}, {plural(3, "cut"), "3 cuts"},
+		{tickLabel(0), "0"}, {tickLabel(0.1 + 0.2), "0.3"}, {tickLabel(2.5), "2.5"}, {tickLabel(1000), "1,000"},
 		{list(nil), ""}, {list([]string{"a"}), "a"}, {list([]string{"a", "b", "c"}), "a, b and c"},
 		{faultTitle("power", "master", "promoted"), "power loss of the master, the slave is promoted"},
 		{faultTitle("power", "all", "returns"), "power loss of all nodes, they return"},
