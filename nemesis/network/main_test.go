@@ -6,11 +6,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"holdfast/nemesis/power"
 	"holdfast/scenarios/cluster/sandbox"
@@ -112,32 +111,14 @@ func (r *rig) in(name string, f func() error) {
 	}
 }
 
-// within calls f on a thread in a namespace.
-func within(ns *os.File, f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // for ever: the thread ends with this goroutine
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- err
-			return
-		}
-		done <- f()
-	}()
-	return <-done
-}
-
 // udp returns a socket of the host, at a port of the kernel's choice.
 func (r *rig) udp(name string) *net.UDPConn {
 	r.t.Helper()
-	var c *net.UDPConn
-	r.in(name, func() (err error) {
-		c, err = net.ListenUDP("udp4", &net.UDPAddr{IP: r.addr(name).AsSlice()})
-		return err
-	})
-	r.t.Cleanup(func() { c.Close() })
-	if err := c.SetReadBuffer(4 << 20); err != nil {
+	c, err := listenWithin(r.spaces[name], r.addr(name))
+	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.t.Cleanup(func() { c.Close() })
 	return c
 }
 
@@ -188,4 +169,36 @@ func (r *rig) clear(id RuleID) Counters {
 		r.t.Fatal(err)
 	}
 	return c
+}
+
+// checksumErrors returns how many packets with a wrong checksum the host's kernel has seen.
+func (r *rig) checksumErrors(name string) int {
+	r.t.Helper()
+	sum := 0
+	r.in(name, func() error {
+		b, err := os.ReadFile("/proc/thread-self/net/snmp")
+		if err != nil {
+			return err
+		}
+		var header []string
+		for line := range strings.Lines(string(b)) {
+			fields := strings.Fields(line)
+			if header == nil {
+				header = fields
+				continue
+			}
+			for i, name := range header {
+				if name == "InCsumErrors" {
+					n, err := strconv.Atoi(fields[i])
+					if err != nil {
+						return err
+					}
+					sum += n
+				}
+			}
+			header = nil
+		}
+		return nil
+	})
+	return sum
 }

@@ -109,16 +109,25 @@ func selfTestSockets(c *Client) (from, to *net.UDPConn, done func() error, err e
 
 // listenWithin returns a UDP socket of a namespace.
 func listenWithin(ns *os.File, addr netip.Addr) (conn *net.UDPConn, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // for ever: the thread ends with this goroutine, and nobody else runs in the namespace
-		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err == nil {
-			conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
-		}
-	}()
-	<-done
+	err = within(ns, func() (err error) {
+		conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+		return err
+	})
 	return conn, err
+}
+
+// within calls f on a thread in a network namespace, where the sockets that f makes stay.
+func within(ns *os.File, f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for ever: the thread ends with this goroutine, and nobody else runs in the namespace
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("enter a network namespace: %w", err)
+			return
+		}
+		done <- f()
+	}()
+	return <-done
 }
 
 func selfTestSend(from, to *net.UDPConn, text string) error {
