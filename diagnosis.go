@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,10 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"holdfast/nemesis"
 	"holdfast/nemesis/leftover"
 	"holdfast/reports/result"
-	"holdfast/scenarios"
 	"holdfast/scenarios/cluster"
 	"holdfast/scenarios/cluster/host"
 	"holdfast/scenarios/cluster/sandbox"
@@ -32,13 +29,21 @@ type diagnosis struct {
 	Checks  []check     `json:"checks"`
 }
 
-// worldSeen says whether experiments can run in a world.
+// worldSeen says whether experiments can run in a world, and which faults can be injected there.
 type worldSeen struct {
-	Name     string   `json:"name"`
-	Possible bool     `json:"possible"`
-	Reason   string   `json:"reason,omitempty"` // why not
-	Fix      string   `json:"fix,omitempty"`    // what to run or change
-	Faults   []string `json:"faults,omitempty"` // that can be injected there
+	Name       string      `json:"name"`
+	Possible   bool        `json:"possible"`
+	Reason     string      `json:"reason,omitempty"` // why not
+	Fix        string      `json:"fix,omitempty"`    // what to run or change
+	Faults     []string    `json:"faults,omitempty"` // that can be injected there
+	Impossible []faultSeen `json:"impossible,omitempty"`
+}
+
+// faultSeen is a fault that cannot be injected in a world.
+type faultSeen struct {
+	Fault  string `json:"fault"`
+	Reason string `json:"reason"`
+	Fix    string `json:"fix,omitempty"`
 }
 
 // state of what was checked.
@@ -62,17 +67,25 @@ type check struct {
 // needs of a matrix of Apache RocketMQ: two brokers, a name server and the generator.
 const (
 	memoryNeeded = 6 << 30 // bytes available
+	freeNeeded   = 4 << 30 // bytes of disk: stores of a cell, its history, logs
 	coresNeeded  = 2
-	filesNeeded  = 4096 // open files
+	filesNeeded  = 4096    // open files
+	pipeNeeded   = 1 << 20 // bytes: a request of FUSE with its data
 )
-
-// kinds are the faults that a world may be able to inject.
-var kinds = []string{"kill", "pause", "power", "disk-lost", "fsync-slow", "fsync-error", "partition"}
 
 // examine looks at the machine; dir is where experiments will write.
 func examine(ctx context.Context, dir string) diagnosis {
 	d := diagnosis{Version: version}
-	d.Worlds = []worldSeen{sandboxSeen(ctx, dir), {Name: "loopback", Possible: true, Faults: possible(cluster.Loopback{})}}
+	can := sandbox.Examine()
+	proof := can.Disks
+	if proof == nil {
+		proof = provenDisks(ctx, dir)
+	}
+	reference := cluster.System{Name: cluster.Reference}
+	d.Worlds = []worldSeen{
+		sandboxSeen(cluster.Sandbox{System: reference}, sandbox.Abilities{Namespaces: can.Namespaces, Disks: proof, Network: can.Network}),
+		worldOf(cluster.Loopback{System: reference}, nil),
+	}
 	var fsync check
 	d.Host, fsync = fsyncSeen(dir)
 	d.Checks = []check{
@@ -80,9 +93,13 @@ func examine(ctx context.Context, dir string) diagnosis {
 		{Name: "processor", State: stateIf(d.Host.Cores >= coresNeeded, limited), Found: fmt.Sprintf("%s, %d cores", d.Host.CPU, d.Host.Cores),
 			Without: "generator and brokers share one core: speeds mean little", Fix: "use a machine with at least 2 cores"},
 		memorySeen(),
+		freeSeen(dir),
 		filesSeen(),
 		clockSeen(),
-		tunSeen(),
+		abilitySeen("namespaces", can.Namespaces, namespacesAllowed(), "no sandbox: no power cuts, no network faults"),
+		abilitySeen("lossy disk", can.Disks, "/dev/fuse", "no power cuts and no other faults of disks"),
+		abilitySeen("network device", can.Network, "/dev/net/tun", "no partitions, delays or losses between nodes"),
+		limitSeen("pipe size", "/proc/sys/fs/pipe-max-size", pipeNeeded, "bytes", "the lossy disk copies what it could move, and is slower", "sysctl -w fs.pipe-max-size=1048576"),
 		programSeen(ctx, "java", "-version", "--system rocketmq cannot run", "Debian, Ubuntu: apt-get install openjdk-17-jre-headless"),
 		programSeen(ctx, "mvn", "--version", "--system rocketmq needs --rocketmq-home DIR", "Debian, Ubuntu: apt-get install maven"),
 		leftoversSeen(),
@@ -101,38 +118,6 @@ func stateIf(ok bool, wrong state) state {
 		return fine
 	}
 	return wrong
-}
-
-// possible lists the faults of a world.
-func possible(w scenarios.World) (names []string) {
-	for _, kind := range kinds {
-		if w.Possible(nemesis.Fault{Kind: nemesis.Kind(kind)}) == nil {
-			names = append(names, kind)
-		}
-	}
-	return names
-}
-
-// sandboxSeen tries a sandbox, and in it a power cut of a lossy disk over dir.
-func sandboxSeen(ctx context.Context, dir string) worldSeen {
-	w := worldSeen{Name: "sandbox", Faults: possible(cluster.Sandbox{})}
-	err := sandbox.Probe()
-	if err == nil {
-		var out []byte
-		if out, err = exec.CommandContext(ctx, "/proc/self/exe", "doctor", "--prove", "--dir", dir).CombinedOutput(); err != nil {
-			err = &sandbox.Impossible{Reason: "the lossy disk fails its self-test: " + strings.TrimSpace(string(out))}
-		}
-	}
-	var impossible *sandbox.Impossible
-	switch {
-	case errors.As(err, &impossible):
-		w.Reason, w.Fix, w.Faults = impossible.Reason, impossible.Fix, nil
-	case err != nil:
-		w.Reason, w.Faults = err.Error(), nil
-	default:
-		w.Possible = true
-	}
-	return w
 }
 
 func fsyncSeen(dir string) (result.Host, check) {
@@ -166,6 +151,17 @@ func memorySeen() check {
 	return c
 }
 
+func freeSeen(dir string) check {
+	c := check{Name: "free disk", State: limited, Without: "stores may not fit, which looks like a full disk of a broker", Fix: "free space or choose another --dir and --out: 4 GiB are enough"}
+	free, err := host.Free(dir)
+	if err != nil {
+		c.Found = err.Error()
+		return c
+	}
+	c.State, c.Found = stateIf(free >= freeNeeded, limited), fmt.Sprintf("%.1f GiB", float64(free)/(1<<30))
+	return c
+}
+
 func filesSeen() check {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -189,23 +185,6 @@ func clockSeen() check {
 	}
 	return check{Name: "clock", State: stateIf(each < time.Microsecond, limited), Found: fmt.Sprintf("%s, %v a reading", source, each),
 		Without: "stamping operations costs more than sending them", Fix: "boot with clocksource=tsc, or another virtual machine type"}
-}
-
-func tunSeen() check {
-	c := check{Name: "network device", State: missing, Without: "no partitions, delays or losses between nodes",
-		Fix: "modprobe tun; in a container: --device /dev/net/tun"}
-	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
-	if err != nil {
-		c.Found = err.Error()
-		return c
-	}
-	defer f.Close()
-	if _, err := unix.IoctlGetInt(int(f.Fd()), unix.TUNGETFEATURES); err != nil {
-		c.Found = "/dev/net/tun: " + err.Error()
-		return c
-	}
-	c.State, c.Found = fine, "/dev/net/tun"
-	return c
 }
 
 // escapes are the colours that Maven uses even on a pipe.

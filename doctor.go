@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -129,11 +130,14 @@ func (d diagnosis) text() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "Worlds")
 	for _, world := range d.Worlds {
-		if world.Possible {
-			fmt.Fprintf(&b, "  %-9s  yes: faults %s\n", world.Name, strings.Join(world.Faults, ", "))
+		if !world.Possible {
+			fmt.Fprintf(&b, "  %-9s  no: %s\n", world.Name, world.Reason)
 			continue
 		}
-		fmt.Fprintf(&b, "  %-9s  no: %s\n", world.Name, world.Reason)
+		fmt.Fprintf(&b, "  %-9s  yes: faults %s\n", world.Name, strings.Join(world.Faults, ", "))
+		for _, line := range world.without() {
+			fmt.Fprintf(&b, "  %-9s  without %s\n", "", line)
+		}
 	}
 	fmt.Fprintln(&b, "Machine")
 	for _, c := range d.Checks {
@@ -149,10 +153,28 @@ func (d diagnosis) text() string {
 	return b.String()
 }
 
+// without lists the faults that are not possible, one line for each reason.
+func (w worldSeen) without() (lines []string) {
+	var reasons []string
+	faults := map[string][]string{}
+	for _, f := range w.Impossible {
+		reason := strings.ReplaceAll(f.Reason, f.Fault, "it") // so that reasons that name their fault are one
+		if faults[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		faults[reason] = append(faults[reason], f.Fault)
+	}
+	for _, reason := range reasons {
+		lines = append(lines, strings.Join(faults[reason], ", ")+": "+reason)
+	}
+	return lines
+}
+
 // mend lists, one line each, what is not as it should be, what that costs, and what helps.
 func (d diagnosis) mend() (lines []string) {
 	for _, world := range d.Worlds {
-		if !world.Possible && world.Fix != "" {
+		said := slices.ContainsFunc(d.Checks, func(c check) bool { return c.State != fine && c.Fix == world.Fix })
+		if !world.Possible && world.Fix != "" && !said {
 			lines = append(lines, world.Name+": "+world.Fix)
 		}
 	}

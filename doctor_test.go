@@ -8,13 +8,17 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"holdfast/nemesis/leftover"
+	"holdfast/scenarios/cluster/sandbox"
 )
 
 func TestDoctorText(t *testing.T) {
 	d := diagnosis{
 		Worlds: []worldSeen{
 			{Name: "sandbox", Reason: "open /dev/fuse: permission denied", Fix: "as root: chmod 0666 /dev/fuse"},
-			{Name: "loopback", Possible: true, Faults: []string{"kill", "pause"}},
+			{Name: "loopback", Possible: true, Faults: []string{"kill", "pause"}, Impossible: []faultSeen{
+				{Fault: "power", Reason: "power needs the sandbox"}, {Fault: "loss", Reason: "no packets"}, {Fault: "clog", Reason: "clog needs the sandbox"}}},
 		},
 		Checks: []check{
 			{Name: "fsync", State: limited, Found: "p50 0.002 ms on tmpfs", Without: "figures are not those of a disk", Fix: "use a disk"},
@@ -25,6 +29,8 @@ func TestDoctorText(t *testing.T) {
 	const want = `Worlds
   sandbox    no: open /dev/fuse: permission denied
   loopback   yes: faults kill, pause
+             without power, clog: it needs the sandbox
+             without loss: no packets
 Machine
   !  fsync               p50 0.002 ms on tmpfs
   ok clock               tsc
@@ -52,8 +58,21 @@ func TestDoctorUsage(t *testing.T) {
 	}
 }
 
-func TestDoctorCleanIsQuietWhenNothingIsLeft(t *testing.T) {
+// ownCleaning gives the test its own place for notes of runs, and skips it where it would clean up after somebody else.
+func ownCleaning(t *testing.T) {
+	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
+	found, err := leftover.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found.None() {
+		t.Skipf("killed runs of somebody else have left %+v", found)
+	}
+}
+
+func TestDoctorCleanIsQuietWhenNothingIsLeft(t *testing.T) {
+	ownCleaning(t)
 	var out bytes.Buffer
 	if err := runDoctor(context.Background(), &out, &doctorFlags{dir: ".", output: "json", clean: true}); err != nil {
 		t.Fatal(err)
@@ -80,7 +99,9 @@ func TestProgramSeen(t *testing.T) {
 }
 
 func TestChecksNameWhatHelps(t *testing.T) {
-	for _, c := range []check{memorySeen(), filesSeen(), clockSeen(), tunSeen()} {
+	for _, c := range []check{memorySeen(), freeSeen("."), freeSeen("/no/such"), filesSeen(), clockSeen(),
+		limitSeen("pipe size", "/proc/sys/fs/pipe-max-size", 1, "bytes", "slow", "sysctl"), limitSeen("x", "/no/such", 1, "bytes", "slow", "sysctl"),
+		abilitySeen("lossy disk", &sandbox.Impossible{Reason: "no FUSE", Fix: "modprobe fuse"}, "/dev/fuse", "no power cuts")} {
 		if c.Name == "" || c.Found == "" || c.Without == "" || c.Fix == "" || !slices.Contains([]state{fine, limited, missing}, c.State) {
 			t.Errorf("incomplete: %+v", c)
 		}

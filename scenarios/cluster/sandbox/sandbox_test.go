@@ -81,6 +81,14 @@ func inside(act string) int {
 		}
 		fmt.Println("got", first)
 		return 130
+	case "blind": // hides devices and looks what is found then
+		if err := hide(os.Args[1]); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		found := Examine()
+		fmt.Println(found.Namespaces == nil, found.Disks == nil, found.Network == nil)
+		return 0
 	case "die":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		time.Sleep(time.Hour)
@@ -231,6 +239,9 @@ func TestImpossible(t *testing.T) {
 	tests := []struct{ trouble, want string }{
 		{"open /dev/fuse: permission denied", "not possible here: open /dev/fuse: permission denied (as root: chmod 0666 /dev/fuse; in a container: --device /dev/fuse)"},
 		{"open /dev/fuse: no such file or directory", "not possible here: open /dev/fuse: no such file or directory (modprobe fuse; in a container: --device /dev/fuse)"},
+		{"open /dev/net/tun: no such device", "not possible here: open /dev/net/tun: no such device (modprobe tun; in a container: --device /dev/net/tun)"},
+		{"open /dev/net/tun: operation not permitted", "not possible here: open /dev/net/tun: operation not permitted (as root: chmod 0666 /dev/net/tun; in a container: --device /dev/net/tun)"},
+		{"make a TUN device: operation not permitted", "not possible here: make a TUN device: operation not permitted (in a container: --cap-add NET_ADMIN, or --privileged)"},
 		{"bring lo up: operation not permitted", "not possible here: bring lo up: operation not permitted"},
 	}
 	for _, tt := range tests {
