@@ -68,6 +68,7 @@ const (
 	All      Target = "all"
 	Random   Target = "random"  // one node, drawn by seed
 	Clients  Target = "clients" // as a peer of network faults: the load and whoever else is no node
+	Servers  Target = "servers" // as a peer of network faults: every other node and the name server, but no client
 )
 
 // Recovery says how the system comes back after a fault that stopped a node.
@@ -94,6 +95,7 @@ type Params struct {
 	Bytes        int64         // DiskFull: free bytes that are left; BitFlip: how many bits
 	PPM          float64       // ClockDrift: parts per million, may be negative
 	Version      string        // Upgrade: of the system, as --system takes it after the colon
+	Window       time.Duration // Power: the flush window that the cuts of a cell are spread over; 0: the contract's own
 	Survive      Survive       // Power
 }
 
