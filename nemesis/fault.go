@@ -29,7 +29,7 @@ const (
 	Stop     Kind = "stop"      // SIGTERM, a graceful stop
 	Restart  Kind = "restart"   // each node in turn: graceful stop, start, caught up
 	Upgrade  Kind = "upgrade"   // as Restart, with another version of the system
-	Promote  Kind = "promote"   // by hand: the master is stopped, the slave takes over
+	Promote  Kind = "promote"   // by hand: the master is stopped, the slave takes over; of the slave: while the master runs on
 	Power    Kind = "power"     // un-synced bytes and names vanish, packets drop from that instant on
 	DiskLost Kind = "disk-lost" // killed, and returns on an empty disk
 

@@ -1,21 +1,7 @@
 package nemesis
 
-// Kinds lists every kind of fault, in the order of the catalogue.
-var Kinds = []Kind{
-	Kill, Pause, Stop, Restart, Upgrade, Promote, Power, DiskLost,
-	Partition, Delay, Loss, Duplicate, Reorder, Bandwidth, Clog,
-	FsyncError, FsyncSlow, WriteError, ReadError, DiskFull, BitFlip,
-	ClockJump, ClockDrift,
-}
-
-// Stops reports whether the fault stops processes of nodes: it then has a recovery.
-func (k Kind) Stops() bool {
-	switch k {
-	case Kill, Stop, Restart, Upgrade, Promote, Power, DiskLost, BitFlip:
-		return true
-	}
-	return false
-}
+// TakesDown reports whether processes of nodes end by the fault, for good or one after the other.
+func (k Kind) TakesDown() bool { return k.Stops() || k == Restart || k == Upgrade }
 
 // OfNetwork reports whether the fault is done to packets.
 func (k Kind) OfNetwork() bool {

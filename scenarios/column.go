@@ -67,7 +67,7 @@ func (c Column) expect(l FaultLoad) time.Duration {
 		switch {
 		case f.Kind == nemesis.Power:
 			total += l.Window/2 + recoveryTime
-		case f.Kind.Stops():
+		case f.Kind.TakesDown():
 			total += recoveryTime
 		}
 	}

@@ -78,7 +78,7 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if c.trial.Schedule[a.fault].Kind.Stops() {
+		if c.trial.Schedule[a.fault].Kind.TakesDown() {
 			clock = clock.Add(time.Since(began))
 		}
 	}
@@ -176,7 +176,7 @@ func (c *campaign) heal(ctx context.Context, i int) error {
 	if err := struck.Heal(ctx, c.journal); err != nil {
 		return fmt.Errorf("recover from %s: %w", f, err)
 	}
-	if f.Kind.Stops() {
+	if f.Kind.TakesDown() {
 		c.stopped++
 	}
 	return nil
@@ -187,7 +187,7 @@ func (c *campaign) healAll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, healLimit)
 	defer cancel()
 	for i, struck := range c.struck {
-		if struck != nil && !c.trial.Schedule[i].Kind.Stops() { // what was stopped ends with the cluster
+		if struck != nil && !c.trial.Schedule[i].Kind.TakesDown() { // what was stopped ends with the cluster
 			_ = struck.Heal(ctx, c.journal) // the first error is the one to report
 		}
 	}

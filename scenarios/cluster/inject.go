@@ -29,7 +29,7 @@ func (c *cell) Inject(ctx context.Context, f nemesis.Fault, stamps scenarios.Sta
 	}
 	s := &struck{c: c, fault: f, nodes: nodes, names: namesOf(nodes)}
 	stamps.Fault(s.step(f.Kind, "start", nil))
-	if !f.Kind.Stops() {
+	if !f.Kind.TakesDown() {
 		s.undo, err = c.begin(ctx, f, nodes)
 		return s, err
 	}
@@ -70,7 +70,7 @@ func (c *cell) begin(ctx context.Context, f nemesis.Fault, nodes []*Node) (func(
 func (s *struck) Heal(ctx context.Context, stamps scenarios.Stamps) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	if s.fault.Kind.Stops() {
+	if s.fault.Kind.TakesDown() {
 		if err := s.recover(ctx, stamps); err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (s *struck) promote(ctx context.Context, stamps scenarios.Stamps) error {
 			return nil
 		}
 		stamps.Role(s.c.Name, n.Name)
-		return s.c.Promote(ctx, n.Name, nil)
+		return s.c.Promote(ctx, n.Name, s.fault.Kind == nemesis.Promote && s.fault.Target == nemesis.Slave)
 	}
 	return errors.New("no running slave to promote")
 }

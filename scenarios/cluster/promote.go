@@ -3,21 +3,18 @@ package cluster
 import "context"
 
 // Promote makes a slave the master, as an operator does in classic HA: it is stopped, its configuration gets brokerId=0 and
-// the contract's role for a group in which the old master is gone, and it is started again. The old master must not run; it
-// is a slave from now on, should anybody start it again. It returns when the route leads to the new master. A nil stop kills the slave: what
-// it wrote is in the page cache, and Apache RocketMQ takes half a minute to stop otherwise.
-func (g *Group) Promote(ctx context.Context, name string, stop func(context.Context) error) error {
+// the contract's role for a group in which the old master is gone, and it is started again. The old master is a slave from now
+// on, should anybody start it again; it must not run, unless the operator errs on purpose (beside). It returns when the route leads to the new master. The slave is
+// killed: what it wrote is in the page cache, and Apache RocketMQ takes half a minute to stop otherwise.
+func (g *Group) Promote(ctx context.Context, name string, beside bool) error {
 	n, old := g.Node(name), g.Master()
 	if n.Role != Slave {
 		return broken("%s is no slave", name)
 	}
-	if old.Running() {
+	if old.Running() && !beside {
 		return broken("%s cannot be promoted: the master %s runs", name, old.Name)
 	}
-	if stop == nil {
-		stop = n.Kill
-	}
-	if err := stop(ctx); err != nil {
+	if err := n.Kill(ctx); err != nil {
 		return err
 	}
 	g.swap(n)

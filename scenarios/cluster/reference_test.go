@@ -94,7 +94,7 @@ func TestGroup(t *testing.T) {
 	if err := g.StartNode(ctx, "a-0"); err == nil || !strings.Contains(err.Error(), "runs already") {
 		t.Errorf("a second start: got %v", err)
 	}
-	if err := g.Promote(ctx, "a-1", nil); err == nil || !strings.Contains(err.Error(), "the master a-0 runs") {
+	if err := g.Promote(ctx, "a-1", false); err == nil || !strings.Contains(err.Error(), "the master a-0 runs") {
 		t.Errorf("a promotion beside the master: got %v", err)
 	}
 
@@ -117,14 +117,14 @@ func TestPromote(t *testing.T) {
 	g := startReference(t, syncMaster)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := g.Promote(ctx, "a-0", nil); err == nil {
+	if err := g.Promote(ctx, "a-0", false); err == nil {
 		t.Error("a master was promoted")
 	}
 	if err := g.Master().Kill(ctx); err != nil {
 		t.Fatal(err)
 	}
 	slave := g.Node("a-1")
-	if err := g.Promote(ctx, "a-1", slave.Stop); err != nil {
+	if err := g.Promote(ctx, "a-1", false); err != nil {
 		t.Fatal(err)
 	}
 	if g.Master() != slave || !slave.Running() {
