@@ -38,7 +38,7 @@ func Validate(f Fault) error {
 	if err := r.recovery(f.Recovery); err != nil {
 		return err
 	}
-	if f.Recovery == Promoted && (f.Target == All || f.Target == Slave) {
+	if f.Recovery == Promoted && f.Kind != Promote && (f.Target == All || f.Target == Slave) {
 		return &FieldError{"recovery", string(f.Recovery), fmt.Sprintf("%s with target %s: no other node is there to take its role", Returns, f.Target)}
 	}
 	return r.figures(f.Params)

@@ -45,7 +45,7 @@ func TestValidate(t *testing.T) {
 		{"nobody is left to be promoted", Fault{Kind: Power, Target: All, Recovery: Promoted}, "recovery"},
 		{"nobody takes over from a slave", Fault{Kind: Kill, Target: Slave, Recovery: Promoted}, "recovery"},
 		{"a promotion returns nothing", Fault{Kind: Promote, Recovery: Returns}, "recovery"},
-		{"a promotion of the slave", Fault{Kind: Promote, Target: Slave}, "target"},
+		{"a promotion of the slave beside its master", Fault{Kind: Promote, Target: Slave}, ""},
 		{"a figure of another kind", Fault{Kind: Kill, Params: Params{Percent: 3}}, "percent"},
 		{"a window that nobody cuts in", Fault{Kind: Kill, Params: Params{Window: second}}, "window"},
 		{"survivors of a kill", Fault{Kind: Kill, Params: Params{Survive: Survive{Tear: true}}}, "survive"},

@@ -3,9 +3,10 @@ package cluster
 import "context"
 
 // Promote makes a slave the master, as an operator does in classic HA: it is stopped, its configuration gets brokerId=0 and
-// the contract's role for a group in which the old master is gone, and it is started again. The old master is a slave from now
-// on, should anybody start it again; it must not run, unless the operator errs on purpose (beside). It returns when the route leads to the new master. The slave is
-// killed: what it wrote is in the page cache, and Apache RocketMQ takes half a minute to stop otherwise.
+// the contract's role for a group in which the old master is gone, and it is started again. The old master is a slave from
+// now on, should anybody start it again. It must not run, unless beside says that the operator errs on purpose. The slave
+// is killed: what it wrote is in the page cache, and Apache RocketMQ takes half a minute to stop otherwise. It returns when
+// the route leads to the new master.
 func (g *Group) Promote(ctx context.Context, name string, beside bool) error {
 	n, old := g.Node(name), g.Master()
 	if n.Role != Slave {
