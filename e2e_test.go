@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"holdfast/reports/result"
@@ -98,6 +100,33 @@ func TestMatrixTellsContractsApart(t *testing.T) {
 		}
 	}
 	checkAgrees(t, out, r)
+}
+
+// TestTwoSandboxesAtOnce runs two matrices side by side: neither may change what the other finds, and no address, mount or device
+// of the one may get in the way of the other.
+func TestTwoSandboxesAtOnce(t *testing.T) {
+	needSandbox(t)
+	var both sync.WaitGroup
+	for i := range 2 {
+		out := filepath.Join(t.TempDir(), "out")
+		both.Go(func() {
+			_, stderr, code := holdfast(t, "matrix", "--quick", "--cuts", "1", "--no-performance", "--out", out, "--seed", strconv.Itoa(i+1),
+				"--contracts", "ASYNC_MASTER+ASYNC_FLUSH,ASYNC_MASTER+SYNC_FLUSH", "--faults", "power-returns")
+			r, err := result.Read(out)
+			if code != 0 || err != nil {
+				t.Errorf("matrix %d: exit %d, %v: %s", i, code, err, stderr)
+				return
+			}
+			for id, want := range map[string]result.Verdict{
+				"async-master.async-flush.power-returns": result.LossWithinContract, "async-master.sync-flush.power-returns": result.Kept,
+			} {
+				if c := r.Cell(id); c == nil || c.Verdict != want || c.FaultEffect["processes"] != 1 {
+					t.Errorf("matrix %d: %s: %+v, want %s", i, id, c, want)
+				}
+			}
+		})
+	}
+	both.Wait()
 }
 
 // TestMatrixOnLoopback kills without a sandbox, and says of power cuts that they are not possible.

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,8 +38,6 @@ func Mark() error {
 // notesDir is where runs of this user note their directories.
 func notesDir() string { return filepath.Join(os.TempDir(), "holdfast-"+strconv.Itoa(os.Geteuid())) }
 
-var notes atomic.Int64
-
 // Note writes down that dir must not outlive the run. The caller removes dir when it is done with it, then calls forget.
 // Without a mark it does nothing.
 func Note(dir string) (forget func() error, err error) {
@@ -51,11 +48,16 @@ func Note(dir string) (forget func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(mark), 0o700); err != nil {
 		return nil, fmt.Errorf("leftover: %w", err)
 	}
-	note := fmt.Sprintf("%s.%d-%d", mark, os.Getpid(), notes.Add(1))
-	if err := os.WriteFile(note, []byte(dir), 0o600); err != nil {
+	// Process ids do not tell notes apart: those of two sandboxes that share a mark are alike.
+	note, err := os.CreateTemp(filepath.Dir(mark), filepath.Base(mark)+".*")
+	if err != nil {
 		return nil, fmt.Errorf("leftover: %w", err)
 	}
-	return func() error { return os.Remove(note) }, nil
+	_, err = note.WriteString(dir)
+	if err = errors.Join(err, note.Close()); err != nil {
+		return nil, fmt.Errorf("leftover: %w", errors.Join(err, os.Remove(note.Name())))
+	}
+	return func() error { return os.Remove(note.Name()) }, nil
 }
 
 // Found is what runs that are no more have left.
