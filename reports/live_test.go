@@ -96,6 +96,21 @@ func TestLiveLowTerminal(t *testing.T) {
 	}
 }
 
+// TestLiveShowsWhatRuns: of a matrix that is higher than the terminal the blocks with running cells stay.
+func TestLiveShowsWhatRuns(t *testing.T) {
+	g := newView(wide(), nil).overview(nil)
+	g.Rows[4][7].Text = "running" // in the second block of four
+	l := NewLive(io.Discard, io.Discard, Options{Width: 120, Height: 24})
+	frame := l.frame(g)
+	if n := strings.Count(frame, "\n"); n >= 24 || !strings.Contains(frame, "running") || !strings.Contains(frame, "writes go on") {
+		t.Errorf("%d lines:\n%s", n, frame)
+	}
+	l.opt.Height = 60
+	if frame := l.frame(g); !strings.Contains(frame, "at a trickle") || !strings.Contains(frame, "inSyncReplicas=n") {
+		t.Errorf("with room for all:\n%s", frame)
+	}
+}
+
 func TestLiveResumedCountsWhatWasDone(t *testing.T) {
 	var stdout bytes.Buffer
 	p := samplePlan()
