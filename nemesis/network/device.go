@@ -38,7 +38,7 @@ type device struct {
 func openDevice(pattern string, addr netip.Prefix) (*device, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open /dev/net/tun: %w", err)
+		return nil, fmt.Errorf("open /dev/net/tun: %w%s", err, tunFix(err))
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -60,6 +60,17 @@ func openDevice(pattern string, addr netip.Prefix) (*device, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// tunFix says what usually mends that the TUN device cannot be opened.
+func tunFix(err error) string {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV):
+		return " (modprobe tun; in a container: --device /dev/net/tun)"
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return " (as root: chmod 0666 /dev/net/tun; in a container: --device /dev/net/tun)"
+	}
+	return ""
 }
 
 // setWhole says whether segments larger than the MTU pass whole (the kernel cuts them up only for whoever cannot take
