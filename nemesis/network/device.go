@@ -112,17 +112,16 @@ func configure(name string, addr netip.Prefix) error {
 			err = unix.IoctlIfreq(s, request, ifr)
 		}
 	}
-	number := func(n uint32) func(*unix.Ifreq) error {
-		return func(ifr *unix.Ifreq) error { ifr.SetUint32(n); return nil }
-	}
 	inet := func(ip []byte) func(*unix.Ifreq) error {
 		return func(ifr *unix.Ifreq) error { return ifr.SetInet4Addr(ip) }
 	}
-	set(unix.SIOCSIFMTU, number(mtu))
-	set(unix.SIOCSIFTXQLEN, number(queuePacket))
+	set(unix.SIOCSIFMTU, func(ifr *unix.Ifreq) error { ifr.SetUint32(mtu); return nil })
 	set(unix.SIOCSIFADDR, inet(addr.Addr().AsSlice()))
 	set(unix.SIOCSIFNETMASK, inet(net.CIDRMask(addr.Bits(), 32)))
 	set(unix.SIOCSIFFLAGS, func(ifr *unix.Ifreq) error { ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil })
+	if err == nil {
+		err = setQueueLength(name, queuePacket)
+	}
 	if err != nil {
 		return fmt.Errorf("configure %s: %w", name, err)
 	}
