@@ -38,7 +38,7 @@ type device struct {
 func openDevice(pattern string, addr netip.Prefix) (*device, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open /dev/net/tun: %w", err)
+		return nil, fmt.Errorf("open /dev/net/tun: %w%s", err, tunFix(err))
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -60,6 +60,17 @@ func openDevice(pattern string, addr netip.Prefix) (*device, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// tunFix says what usually mends that the TUN device cannot be opened.
+func tunFix(err error) string {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV):
+		return " (modprobe tun; in a container: --device /dev/net/tun)"
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return " (as root: chmod 0666 /dev/net/tun; in a container: --device /dev/net/tun)"
+	}
+	return ""
 }
 
 // setWhole says whether segments larger than the MTU pass whole (the kernel cuts them up only for whoever cannot take
@@ -101,17 +112,16 @@ func configure(name string, addr netip.Prefix) error {
 			err = unix.IoctlIfreq(s, request, ifr)
 		}
 	}
-	number := func(n uint32) func(*unix.Ifreq) error {
-		return func(ifr *unix.Ifreq) error { ifr.SetUint32(n); return nil }
-	}
 	inet := func(ip []byte) func(*unix.Ifreq) error {
 		return func(ifr *unix.Ifreq) error { return ifr.SetInet4Addr(ip) }
 	}
-	set(unix.SIOCSIFMTU, number(mtu))
-	set(unix.SIOCSIFTXQLEN, number(queuePacket))
+	set(unix.SIOCSIFMTU, func(ifr *unix.Ifreq) error { ifr.SetUint32(mtu); return nil })
 	set(unix.SIOCSIFADDR, inet(addr.Addr().AsSlice()))
 	set(unix.SIOCSIFNETMASK, inet(net.CIDRMask(addr.Bits(), 32)))
 	set(unix.SIOCSIFFLAGS, func(ifr *unix.Ifreq) error { ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil })
+	if err == nil {
+		err = setQueueLength(name, queuePacket)
+	}
 	if err != nil {
 		return fmt.Errorf("configure %s: %w", name, err)
 	}

@@ -18,8 +18,8 @@ var ErrNoEffect = errors.New("network: no two hosts are concerned")
 // Rules turns a network fault into rules. targets and peers are the hosts that the fault's roles stand for; no peers:
 // everybody else. nodes are all broker nodes in order, all are all hosts, the name server and the clients among them.
 //
-// Partitions: full drops both ways between targets and peers; one-way what targets send to peers; isolate whatever a
-// target sends or receives. bridge and ring are about nodes alone, which clients and the name server reach as before:
+// Partitions: full drops both ways between targets and peers that are no targets; one-way what targets send to those;
+// isolate whatever a target sends or receives. bridge and ring are about nodes alone, which clients and the name server reach as before:
 // with bridge the first target, or without one the middle node, is what the two halves of the others, in order, have in
 // common; with ring each node sees those beside it, the last and the first being neighbours.
 //
@@ -85,13 +85,14 @@ func fill(r *Rule, kind nemesis.Kind, p nemesis.Params) {
 // partition returns the ways that a shape cuts.
 func partition(shape nemesis.Shape, targets, peers, nodes, all []string) ([]Rule, error) {
 	if len(peers) == 0 {
-		peers = without(all, targets)
+		peers = all
 	}
+	peers = without(peers, targets)
 	switch shape {
 	case nemesis.Full, "":
-		return between(targets, peers, all), nil
+		return both(targets, peers), nil
 	case nemesis.OneWay:
-		return ways(targets, without(peers, targets)), nil
+		return ways(targets, peers), nil
 	case nemesis.Isolate:
 		var rules []Rule
 		for i, t := range targets { // the ways to earlier targets are cut already

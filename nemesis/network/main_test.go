@@ -202,3 +202,13 @@ func (r *rig) checksumErrors(name string) int {
 	})
 	return sum
 }
+
+// udpHere returns a socket in the namespace of the tests.
+func (r *rig) udpHere(addr netip.Addr) *net.UDPConn {
+	r.t.Helper()
+	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c
+}

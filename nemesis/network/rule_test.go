@@ -112,10 +112,10 @@ func TestReorder(t *testing.T) {
 	}
 }
 
-// TestDelay holds that no packet is earlier than its delay, and that the median is at most 20 ms later: the machine may
-// be busy.
+// TestDelay holds that no packet is earlier than its delay, and that the median is at most 250 ms later: the machine may
+// be busy. How exact the schedule itself is, queue_test.go holds without a clock.
 func TestDelay(t *testing.T) {
-	const n, tolerance = 50, 20 * time.Millisecond
+	const n, tolerance = 50, 250 * time.Millisecond
 	for _, tt := range []struct {
 		name string
 		cfg  Config
@@ -150,8 +150,8 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-// TestRate holds that 1 MB over TCP take as long as the rate says, less its burst and at most half more: TCP probes for
-// the rate by losing packets.
+// TestRate holds that 1 MiB over TCP takes as long as the rate says, less its burst, and at most four times as long: TCP
+// probes for the rate by losing packets, and the machine may be busy.
 func TestRate(t *testing.T) {
 	const bytes, rate = 1 << 20, 4 << 20
 	r := newRig(t, Config{}, "a", "b")
@@ -164,7 +164,7 @@ func TestRate(t *testing.T) {
 	took := time.Since(began).Seconds()
 	c := r.clear(id)
 	want := float64(bytes) / rate
-	if burst := burstTime.Seconds(); took < want-burst || took > want*1.5 {
+	if burst := burstTime.Seconds(); took < want-burst || took > want*4 {
 		t.Errorf("%.3f s, want %.3f s", took, want)
 	}
 	if c.Limited == 0 || c.Affected() < c.Limited {

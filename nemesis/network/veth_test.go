@@ -52,47 +52,10 @@ func bareNamespace() (ns *os.File, err error) {
 // addVeth makes a device in the calling thread's namespace and its peer in another. Source: rtnetlink(7), linux/veth.h.
 func addVeth(name, peer string, peerNamespace int) error {
 	const infoPeer = 1 // VETH_INFO_PEER
-	other := append(make([]byte, unix.SizeofIfInfomsg), attr(unix.IFLA_IFNAME, append([]byte(peer), 0))...)
-	other = append(other, attr(unix.IFLA_NET_NS_FD, binary.NativeEndian.AppendUint32(nil, uint32(peerNamespace)))...)
-	info := append(attr(unix.IFLA_INFO_KIND, []byte("veth")), attr(unix.IFLA_INFO_DATA, attr(infoPeer, other))...)
-	body := append(make([]byte, unix.SizeofIfInfomsg), attr(unix.IFLA_IFNAME, append([]byte(name), 0))...)
-	body = append(body, attr(unix.IFLA_LINKINFO, info)...)
-
-	msg := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
-	msg = binary.NativeEndian.AppendUint16(msg, unix.RTM_NEWLINK)
-	msg = binary.NativeEndian.AppendUint16(msg, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	msg = append(msg, make([]byte, 8)...) // sequence and port
-	msg = append(msg, body...)
-
-	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(s)
-	if err := unix.Sendto(s, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	answer := make([]byte, 4096)
-	n, _, err := unix.Recvfrom(s, answer, 0)
-	if err != nil {
-		return err
-	}
-	if n < unix.SizeofNlMsghdr+4 {
-		return fmt.Errorf("netlink: an answer of %d bytes", n)
-	}
-	if code := int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])); code != 0 {
-		return unix.Errno(-code)
-	}
-	return nil
-}
-
-// attr encodes a netlink attribute.
-func attr(kind uint16, data []byte) []byte {
-	a := binary.NativeEndian.AppendUint16(nil, uint16(4+len(data)))
-	a = binary.NativeEndian.AppendUint16(a, kind)
-	a = append(a, data...)
-	for len(a)%4 != 0 {
-		a = append(a, 0)
-	}
-	return a
+	other := append(make([]byte, unix.SizeofIfInfomsg), attribute(unix.IFLA_IFNAME, append([]byte(peer), 0))...)
+	other = append(other, attribute(unix.IFLA_NET_NS_FD, binary.NativeEndian.AppendUint32(nil, uint32(peerNamespace)))...)
+	info := append(attribute(unix.IFLA_INFO_KIND, []byte("veth")), attribute(unix.IFLA_INFO_DATA, attribute(infoPeer, other))...)
+	body := append(make([]byte, unix.SizeofIfInfomsg), attribute(unix.IFLA_IFNAME, append([]byte(name), 0))...)
+	body = append(body, attribute(unix.IFLA_LINKINFO, info)...)
+	return netlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, body)
 }
