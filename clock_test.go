@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +28,7 @@ func TestClockOfABrokerProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	broker := startClocked(t, c)
+	broker, _ := startClocked(t, c)
 	if err := broker.send("0"); err != nil { // creates the topic
 		t.Fatal(err)
 	}
@@ -77,6 +79,48 @@ func TestClockOfABrokerProcess(t *testing.T) {
 	}
 }
 
+// TestBrokerUnderAWildClock sends while the wall clock jumps back and forth by up to a day, and kills the broker in between: every
+// message must be there, once and in order, and searches by time must end at an offset of the queue, however the store times run.
+func TestBrokerUnderAWildClock(t *testing.T) {
+	c, err := clock.Create(filepath.Join(t.TempDir(), "clock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	store := t.TempDir()
+	rng := rand.New(rand.NewPCG(1, 0))
+	const lives, sends = 3, 100
+	sent, backwards := int64(0), 0
+	for range lives {
+		broker, kill := startClocked(t, c, "--store", store)
+		for range sends {
+			jump := time.Duration(rng.Int64N(2*int64(24*time.Hour))) - 24*time.Hour
+			if err := c.Jump(jump - c.Skew()); err != nil { // around the real time
+				t.Fatal(err)
+			}
+			if err := broker.send(fmt.Sprint(sent)); err != nil {
+				t.Fatal(err)
+			}
+			sent++
+		}
+		var last time.Time
+		for i := range sent {
+			at := broker.storeTime(t, i, fmt.Sprint(i))
+			if at.Before(last) {
+				backwards++
+			}
+			last = at
+			if found := broker.search(t, at); found < 0 || found > sent {
+				t.Errorf("search for %v: offset %d of %d", at, found, sent)
+			}
+		}
+		kill()
+	}
+	if backwards < lives*sends/4 {
+		t.Errorf("vacuous: the clock went back %d times", backwards)
+	}
+}
+
 // clocked is a broker process that reads a clock, and a connection to it.
 type clocked struct {
 	conn   net.Conn
@@ -85,9 +129,11 @@ type clocked struct {
 
 var readyBroker = regexp.MustCompile(`broker=(\S+)`)
 
-func startClocked(t *testing.T, c *clock.Clock) *clocked {
+// startClocked starts a broker and returns when it has looked at its clock. It is killed by the returned function, or by the end of
+// the test.
+func startClocked(t *testing.T, c *clock.Clock, args ...string) (b *clocked, kill func()) {
 	t.Helper()
-	cmd := command(t, "broker", "--standalone", "--listen", "127.0.0.1:0")
+	cmd := command(t, append([]string{"broker", "--standalone", "--listen", "127.0.0.1:0"}, args...)...)
 	cmd.Env = append(cmd.Env, c.Env())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -96,10 +142,11 @@ func startClocked(t *testing.T, c *clock.Clock) *clocked {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	kill = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // killed
 	})
+	t.Cleanup(kill)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	match := readyBroker.FindStringSubmatch(line)
 	if match == nil {
@@ -115,7 +162,7 @@ func startClocked(t *testing.T, c *clock.Clock) *clocked {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &clocked{conn: conn}
+	return &clocked{conn: conn}, kill
 }
 
 // call sends a request and returns its answer.
@@ -167,4 +214,22 @@ func (c *clocked) storeTime(t *testing.T, queueOffset int64, body string) time.T
 		t.Fatalf("pull of %d: %q, %v; want %q", queueOffset, r.Body, err, body)
 	}
 	return time.UnixMilli(r.StoreTimestamp)
+}
+
+// search returns the offset in queue 0 of topic T that the broker finds for an instant.
+func (c *clocked) search(t *testing.T, at time.Time) int64 {
+	t.Helper()
+	f, err := c.call(remoting.RequestSearchOffsetByTimestamp, func(w *remoting.Writer) {
+		w.String("topic", "T")
+		w.Int("queueId", 0)
+		w.Int("timestamp", at.UnixMilli())
+	}, "")
+	if err != nil || f.Code != remoting.ResponseSuccess {
+		t.Fatalf("search: %s %s, %v", remoting.ResponseName(f.Code), f.Remark, err)
+	}
+	offset, err := remoting.ParseOffsetReply(f.Ext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return offset
 }

@@ -58,10 +58,17 @@ func TestDoctorUsage(t *testing.T) {
 	}
 }
 
-// ownCleaning gives the test its own place for notes of runs, and skips it where it would clean up after somebody else.
-func ownCleaning(t *testing.T) {
+// ownRun makes each program that the test starts a run of its own, not a part of the test's, with its notes in the test's directory.
+func ownRun(t *testing.T) {
 	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("HOLDFAST_RUN", "")
+}
+
+// ownCleaning is ownRun for a test that cleans up; it skips it where that would be after somebody else.
+func ownCleaning(t *testing.T) {
+	t.Helper()
+	ownRun(t)
 	found, err := leftover.Find()
 	if err != nil {
 		t.Fatal(err)

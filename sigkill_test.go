@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"holdfast/broker/vfs"
 	"holdfast/checker/history"
 	"holdfast/loadgen/driver"
+	"holdfast/nemesis/leftover"
 	"holdfast/reports/result"
 )
 
@@ -22,6 +25,7 @@ import (
 // must hold every message that any broker has received.
 func TestSIGKILLOfTheHarness(t *testing.T) {
 	needSandbox(t)
+	ownRun(t)
 	received := 0
 	for try := range 3 {
 		out := filepath.Join(t.TempDir(), "out")
@@ -46,6 +50,51 @@ func TestSIGKILLOfTheHarness(t *testing.T) {
 	if received < 300 {
 		t.Errorf("vacuous: the brokers received %d messages in all", received)
 	}
+}
+
+// TestDoctorCleansUpAfterAKilledMatrix kills a matrix under load: what doctor then finds it removes, and finds nothing again.
+func TestDoctorCleansUpAfterAKilledMatrix(t *testing.T) {
+	needSandbox(t)
+	ownCleaning(t)
+	out := filepath.Join(t.TempDir(), "out")
+	cmd := command(t, "matrix", "--quick", "--cuts", "1", "--no-performance", "--out", out,
+		"--contracts", "ASYNC_MASTER+ASYNC_FLUSH", "--faults", "power-returns")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	awaitLoad(t, out, &stderr)
+	if cleaned(t).Directories != nil {
+		t.Error("doctor took the directories of a run that lives")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	awaitNothingOf(t, out)
+	left, _ := filepath.Glob(filepath.Join(out, "cells", "*", "cut-1", "cluster", "disks"))
+	if found := cleaned(t); len(left) == 0 || !slices.Equal(found.Directories, left) || len(found.Mounts) > 0 {
+		t.Errorf("doctor removed %+v, want the directories %v alone", found, left)
+	}
+	for _, dir := range left {
+		if _, err := os.Lstat(dir); !os.IsNotExist(err) {
+			t.Errorf("%s is still there: %v", dir, err)
+		}
+	}
+	if found := cleaned(t); !found.None() {
+		t.Errorf("doctor found %+v the second time", found)
+	}
+}
+
+// cleaned is what doctor --clean removes.
+func cleaned(t *testing.T) (found leftover.Found) {
+	t.Helper()
+	stdout, stderr, code := holdfast(t, "doctor", "--clean", "--output", "json")
+	if err := json.Unmarshal([]byte(stdout), &found); code != 0 || err != nil {
+		t.Fatalf("exit %d, %v: %s", code, err, stderr)
+	}
+	return found
 }
 
 // awaitLoad returns when a history has been begun.

@@ -2,19 +2,38 @@ package leftover
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"holdfast/scenarios/cluster/sandbox"
 )
 
 // actEnv makes the test binary a run with a child that outlives it.
 const actEnv = "HOLDFAST_LEFTOVER_TEST"
 
+// abilities is what this machine can do. The tests run in a sandbox where there can be one, so that mounts are their own.
+var abilities sandbox.Abilities
+
 func TestMain(m *testing.M) {
+	if code, ok := sandbox.Main(); ok {
+		os.Exit(code)
+	}
 	switch os.Getenv(actEnv) {
+	case "networked":
+		if err := runNetworked(os.Args[1]); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	case "node":
+		if err := runNode(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 	case "run":
 		if err := Mark(); err != nil {
 			panic(err)
@@ -33,6 +52,14 @@ func TestMain(m *testing.M) {
 	case "child":
 		time.Sleep(time.Hour)
 	}
+	if abilities = sandbox.Examine(); abilities.Namespaces == nil && !sandbox.Inside() {
+		code, err := sandbox.Enter()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 
@@ -42,19 +69,27 @@ func startRun(t *testing.T, dir string) (run *exec.Cmd, child int) {
 	if err := os.MkdirAll(filepath.Join(dir, "sub"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	run = exec.Command("/proc/self/exe", dir)
-	run.Env = append(os.Environ(), actEnv+"=run")
-	out, err := run.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := run.Start(); err != nil {
-		t.Fatal(err)
-	}
+	run, out := start(t, "run", dir)
 	if _, err := fmt.Fscan(out, &child); err != nil {
 		t.Fatal(err)
 	}
 	return run, child
+}
+
+// start starts the test binary as act, which is killed at the end of the test at the latest, and returns it and what it says.
+func start(t *testing.T, act string, args ...string) (*exec.Cmd, io.Reader) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), actEnv+"="+act)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, out
 }
 
 func find(t *testing.T) Found {
