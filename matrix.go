@@ -123,8 +123,11 @@ func (f *matrixFlags) columns() ([]scenarios.Column, error) {
 	}
 	all, err := scenarios.SelectColumns(f.faults, f.quick)
 	for i := range all {
-		if all[i].Site.RTT == 0 {
-			all[i].Site.RTT = f.rtt
+		if all[i].Scenario.Cluster.RTT == 0 {
+			all[i].Scenario.Cluster.RTT = f.rtt
+		}
+		if all[i].Scenario.Load.Size == bodySize { // not where small bodies are the point
+			all[i].Scenario.Load.Size = int64(f.size)
 		}
 	}
 	return all, err
@@ -250,7 +253,7 @@ func (p *matrixPlan) livePlan(r *result.Result) reports.Plan {
 	for _, c := range p.matrix.Plan() {
 		cell := reports.PlannedCell{ID: c.ID, Contract: c.Contract, Fault: result.NoFault, Cuts: c.Cuts, Expect: c.Expect}
 		if c.Column != nil {
-			cell.Fault = c.Column.Name
+			cell.Column = c.Column.Name()
 		}
 		plan.Cells = append(plan.Cells, cell)
 	}

@@ -79,7 +79,7 @@ func (p *matrixPlan) prepare(cmd *cobra.Command) error {
 		return err
 	}
 	for i := range p.matrix.Columns {
-		for _, f := range p.matrix.Columns[i].Schedule {
+		for _, f := range p.matrix.Columns[i].Schedule(0) {
 			version := f.Params.Version
 			if f.Kind != nemesis.Upgrade || version == "" {
 				continue
@@ -121,14 +121,19 @@ func interruptible(parent context.Context) (context.Context, func()) {
 func (p *matrixPlan) chooseWorld() (note string, err error) {
 	m := &p.matrix
 	m.Speed = cluster.Loopback{System: p.system, Others: p.others}
-	m.World = cluster.Sandbox{System: p.system, Others: p.others}
 	if p.flags.world == "loopback" {
 		m.World = m.Speed
 		return "", nil
 	}
+	world := cluster.Sandbox{System: p.system, Others: p.others}
 	if sandbox.Inside() {
-		return "", nil
+		if world.NoNetwork = sandbox.Network(); world.NoNetwork != nil {
+			note = fmt.Sprintf("all nodes share 127.0.0.1, for no packet switch is possible here: %v; see 'holdfast doctor'", world.NoNetwork)
+		}
+		m.World = world
+		return note, nil
 	}
+	m.World = world
 	var impossible *sandbox.Impossible
 	err = sandbox.Probe()
 	switch {

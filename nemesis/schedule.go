@@ -67,12 +67,19 @@ func (f Fault) String() string {
 	if f.Off {
 		b.WriteString(", switched off")
 	}
-	separator := ": "
-	for _, p := range params {
-		if text := p.text(&f.Params); text != "" {
-			b.WriteString(separator + p.name + " " + text)
-			separator = ", "
-		}
+	if figures := f.Params.String(); figures != "" {
+		b.WriteString(": " + figures)
 	}
 	return b.String()
+}
+
+// String lists the figures that are given: "peer clients, percent 10".
+func (p Params) String() string {
+	var parts []string
+	for _, x := range params {
+		if text := x.text(&p); text != "" {
+			parts = append(parts, x.name+" "+text)
+		}
+	}
+	return strings.Join(parts, ", ")
 }

@@ -5,39 +5,48 @@ import (
 
 	"holdfast/nemesis"
 	"holdfast/reports/result"
+	"holdfast/scenarios/scenario"
 )
 
-// Column is one experiment, done to each contract of a matrix: what stands, what load runs, which faults strike.
+// Column is one scenario as the matrix does it to each contract.
 type Column struct {
-	Name     string // as --faults takes it: power-returns
-	Shows    string // one sentence
-	Schedule nemesis.Schedule
-	Site     Site
-	Load     LoadChange
-	Quick    bool // of the quick set
+	Scenario scenario.Scenario
+	// Replay are the faults instead of the scenario's own: a schedule that was saved. nil: the scenario's.
+	Replay nemesis.Schedule
+	// Expect asks whether the scenario's expectations are met.
+	Expect bool
 }
 
-// LoadChange says where the load of a column differs from that of the others; zero: it does not.
-type LoadChange struct {
-	Rate     int           // msg/s
-	Size     int           // mean body bytes
-	Clients  int           // connections
-	InFlight int           // sends outstanding on each
-	Hold     time.Duration // before the first fault
-	After    time.Duration // after the last heal
-	Timeout  time.Duration // of a client's request
-	Window   time.Duration // that power cuts are spread over
-	Readers  int           // consumers
-	MinAcks  int64
+// Name is the column's, as --faults takes it: power-returns.
+func (c Column) Name() string { return c.Scenario.Name }
+
+// Schedule returns the faults of a trial with that seed; 0: those that stand for all trials.
+func (c Column) Schedule(seed uint64) nemesis.Schedule {
+	if c.Replay != nil {
+		return c.Replay
+	}
+	return c.Scenario.Schedule(seed)
 }
 
-// apply returns the load of a column.
-func (c LoadChange) apply(l FaultLoad) FaultLoad {
-	l.Rate, l.Size = orElse(c.Rate, l.Rate), orElse(c.Size, l.Size)
-	l.Clients, l.InFlight = orElse(c.Clients, l.Clients), orElse(c.InFlight, l.InFlight)
-	l.Hold, l.After, l.Timeout = orElse(c.Hold, l.Hold), orElse(c.After, l.After), orElse(c.Timeout, l.Timeout)
-	l.Window, l.Readers = orElse(c.Window, l.Window), orElse(c.Readers, l.Readers)
-	l.MinAcks = orElse(c.MinAcks, min(l.MinAcks, int64(l.Rate)))
+// site is what its clusters stand on.
+func (c Column) site() Site {
+	s := c.Scenario
+	return Site{
+		Brokers: s.Cluster.Brokers, RTT: s.Cluster.RTT, Settings: s.Cluster.Settings,
+		Posix: s.Disk.Names == "posix", RealFsync: s.Disk.Fsync == "real",
+	}
+}
+
+// load returns the column's load: what the scenario says, and what it leaves open as the world has it for the system.
+func (c Column) load(l FaultLoad) FaultLoad {
+	w := c.Scenario.Load
+	l.Rate, l.Hold, l.After = orElse(w.Rate, l.Rate), orElse(w.Hold, l.Hold), orElse(w.After, l.After)
+	l.Size, l.Clients, l.InFlight, l.Timeout = int(w.Size), w.Clients, w.Outstanding, w.Timeout
+	l.Readers = w.Consumers
+	l.MinAcks = min(l.MinAcks, int64(l.Rate))
+	for _, f := range c.Scenario.Faults {
+		l.Window = orElse(f.Params.Window, l.Window)
+	}
 	return l
 }
 
@@ -51,27 +60,29 @@ func orElse[T comparable](given, otherwise T) T {
 
 // first is the fault that names the column's cells: kind, target and recovery in results.json.
 func (c Column) first() nemesis.Fault {
-	if len(c.Schedule) == 0 {
-		return nemesis.Fault{Kind: nemesis.None}
+	if schedule := c.Schedule(0); len(schedule) > 0 {
+		return schedule[0]
 	}
-	return c.Schedule[0]
+	return nemesis.Fault{Kind: nemesis.None}
 }
 
-// expect estimates how long the faults of the column take: their times, and the recovery of each that stops a node.
-func (c Column) expect(l FaultLoad) time.Duration {
-	l = c.Load.apply(l)
-	total := l.Restart + l.Hold + l.After
-	last := time.Duration(0)
-	for _, f := range c.Schedule {
-		last = max(last, f.At+f.For)
+// expectTime estimates how long a trial takes: its start, the times of its faults, and the recovery of each that takes a node down.
+func (c Column) expectTime(l FaultLoad) time.Duration {
+	l = c.load(l)
+	schedule := c.Schedule(0)
+	total := l.Restart + l.Hold + l.After + schedule.End()
+	for _, f := range schedule {
 		switch {
 		case f.Kind == nemesis.Power:
 			total += l.Window/2 + recoveryTime
 		case f.Kind.TakesDown():
 			total += recoveryTime
 		}
+		if f.Kind == nemesis.Power && f.Recovery == nemesis.Promoted {
+			total += l.Timeout // what was sent to a host without power is waited for
+		}
 	}
-	return total + last
+	return total
 }
 
 // recoveryTime is what a stopped node takes to serve again, for estimates.
@@ -80,16 +91,21 @@ const recoveryTime = 700 * time.Millisecond
 // IsControl reports whether the cell must lose something, or the harness is broken: ASYNC_MASTER + ASYNC_FLUSH whose
 // master loses power and returns. Source: contracts.md section 5.
 func IsControl(c result.Contract, column Column) bool {
-	f := column.first()
-	return c.BrokerRole == "ASYNC_MASTER" && c.FlushDiskType == "ASYNC_FLUSH" &&
-		len(column.Schedule) == 1 && f.Kind == nemesis.Power && f.Recovery == nemesis.Returns && f.Target != nemesis.Slave && f.Params.Survive == nemesis.Survive{}
+	schedule := column.Schedule(0)
+	if c.BrokerRole != "ASYNC_MASTER" || c.FlushDiskType != "ASYNC_FLUSH" || len(schedule) != 1 {
+		return false
+	}
+	f := schedule[0]
+	return f.Kind == nemesis.Power && f.Recovery == nemesis.Returns && f.Target != nemesis.Slave && f.Params.Survive == nemesis.Survive{}
 }
 
-// scheduleOf describes a schedule for the results.
-func scheduleOf(s nemesis.Schedule) []result.ScheduleStep {
-	steps := make([]result.ScheduleStep, len(s))
-	for i, f := range s {
-		steps[i] = result.ScheduleStep{Kind: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery), AtMS: ms(f.At), ForMS: ms(f.For)}
+// steps describes a schedule for the results.
+func steps(s nemesis.Schedule) []result.ScheduleStep {
+	var all []result.ScheduleStep
+	for _, f := range s {
+		all = append(all, result.ScheduleStep{
+			Kind: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery), AtMS: ms(f.At), ForMS: ms(f.For), Params: f.Params.String(),
+		})
 	}
-	return steps
+	return all
 }

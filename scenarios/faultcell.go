@@ -29,18 +29,20 @@ type faultCell struct {
 
 // open lays out a cell; nothing is run.
 func (m *Matrix) open(p Planned, watch Watcher) *faultCell {
-	load, f := p.Column.Load.apply(m.Fault), p.Column.first()
+	load, f := p.Column.load(m.Fault), p.Column.first()
 	c := &faultCell{m: m, plan: p, watch: watch, cell: result.Cell{
 		ID: p.ID, Contract: p.Contract, Fault: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery),
-		Name: p.Column.Name, Shows: p.Column.Shows, Schedule: scheduleOf(p.Column.Schedule),
+		Name: p.Column.Name(), Shows: p.Column.Scenario.Shows, Schedule: steps(p.Column.Schedule(0)),
 		Load:    result.Load{Offered: float64(load.Rate), Producers: load.Clients, Outstanding: load.InFlight, Size: load.Size},
-		Control: IsControl(p.Contract, *p.Column), Repeat: m.repeat(p.Contract, p.Column.Name),
+		Control: IsControl(p.Contract, *p.Column), Repeat: m.repeat(p.Contract, p.Column.Name()),
 		History: filepath.Join("cells", p.ID),
 	}}
-	for _, f := range p.Column.Schedule {
-		if err := m.World.Possible(f); err != nil {
-			c.cell, c.closed = inconclusive(c.cell, "not possible here: "+err.Error()), true
-			return c
+	for i := range p.Cuts {
+		for _, f := range c.trial(i).Schedule {
+			if err := m.World.Possible(f); err != nil {
+				c.cell, c.closed = inconclusive(c.cell, "not possible here: "+err.Error()), true
+				return c
+			}
 		}
 	}
 	c.pool = newPool(&c.cell)
@@ -58,7 +60,7 @@ func (c *faultCell) run(ctx context.Context, upto int) {
 	for ; c.next < upto; c.next++ {
 		t := c.trial(c.next)
 		out, err := t.Run(ctx, c.m.World, func(text string) {
-			c.watch.Progress(c.plan.ID, fmt.Sprintf("cut %d of %d: %s", c.next+1, c.m.Cuts, text))
+			c.watch.Progress(c.plan.ID, fmt.Sprintf("cut %d of %d: %s", c.next+1, c.plan.Cuts, text))
 		})
 		if errors.Is(err, context.Canceled) {
 			return
@@ -72,11 +74,14 @@ func (c *faultCell) finish() result.Cell {
 	if c.pool == nil {
 		return c.cell
 	}
-	if c.next < c.m.Cuts {
-		c.cell = inconclusive(c.cell, fmt.Sprintf("interrupted in cut %d of %d", c.next+1, c.m.Cuts))
+	if c.next < c.plan.Cuts {
+		c.cell = inconclusive(c.cell, fmt.Sprintf("interrupted in cut %d of %d", c.next+1, c.plan.Cuts))
 		c.cell.Partial = true
 	}
 	c.pool.finish()
+	if e, known := c.plan.Column.Scenario.Expected(c.m.System.String(), c.plan.Contract); known && c.plan.Column.Expect {
+		c.cell.Expect = expectations(e, &c.cell)
+	}
 	c.cell.Seconds = c.spent.Seconds()
 	return c.cell
 }
@@ -84,12 +89,17 @@ func (c *faultCell) finish() result.Cell {
 // trial describes cut i of a cell. Its seed depends on the matrix's seed, the cell and the cut alone, so that a cell run again,
 // alone or resumed, draws the same.
 func (c *faultCell) trial(i int) Trial {
-	m, id := c.m, c.plan.ID
-	return Trial{
-		Name: id, System: m.System, Contract: c.plan.Contract, Schedule: c.plan.Column.Schedule, Site: c.plan.Column.Site, Index: i, Of: m.Cuts,
-		Seed: subSeed(m.Seed, id, i), Load: c.plan.Column.Load.apply(m.Fault), Alone: i < m.Alone,
+	m, id, column := c.m, c.plan.ID, c.plan.Column
+	t := Trial{
+		Name: id, System: m.System, Contract: c.plan.Contract, Site: column.site(), Index: i, Of: c.plan.Cuts,
+		Seed: subSeed(m.Seed, id, i), Load: column.load(m.Fault), Alone: i < m.Alone,
 		Dir: filepath.Join(m.Out, "cells", id, fmt.Sprintf("cut-%d", i+1)),
 	}
+	t.Schedule = column.Schedule(t.Seed)
+	if e, known := column.Scenario.Expected(m.System.String(), t.Contract); known && e.MinAcks > 0 {
+		t.Load.MinAcks = e.MinAcks
+	}
+	return t
 }
 
 func inconclusive(cell result.Cell, reason string) result.Cell {

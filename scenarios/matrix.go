@@ -26,7 +26,7 @@ type Matrix struct {
 	Speed     World // of the performance cells: the real disk, alone on the machine
 	Contracts []result.Contract
 	Columns   []Column
-	Cuts      int // trials of each fault cell
+	Cuts      int // trials of each fault cell; 0: as many as its scenario says
 	Alone     int // of them so many run alone on the machine, the first ones: they measure the time to recover
 	Seed      uint64
 	Out       string // directory of results.json; trials go below it
@@ -57,12 +57,15 @@ func (m *Matrix) Plan() []Planned {
 		for i := range m.Columns {
 			c := &m.Columns[i]
 			cells = append(cells, Planned{
-				ID: cellID(row, c.Name), Contract: row, Column: c, Cuts: m.Cuts, Expect: time.Duration(m.Cuts) * c.expect(m.Fault),
+				ID: cellID(row, c.Name()), Contract: row, Column: c, Cuts: m.cuts(c), Expect: time.Duration(m.cuts(c)) * c.expectTime(m.Fault),
 			})
 		}
 	}
 	return cells
 }
+
+// cuts is how many trials a column has.
+func (m *Matrix) cuts(c *Column) int { return max(orElse(m.Cuts, c.Scenario.Cuts), 1) }
 
 // Expect returns how long the cells that are not done take together.
 func (m *Matrix) Expect(done func(id string) bool) time.Duration {
@@ -73,9 +76,9 @@ func (m *Matrix) Expect(done func(id string) bool) time.Duration {
 		case c.Column == nil:
 			alone += c.Expect
 		default:
-			share := time.Duration(min(m.Alone, m.Cuts))
-			alone += c.Expect * share / time.Duration(m.Cuts)
-			together += c.Expect - c.Expect*share/time.Duration(m.Cuts)
+			share := c.Expect * time.Duration(min(m.Alone, c.Cuts)) / time.Duration(c.Cuts)
+			alone += share
+			together += c.Expect - share
 		}
 	}
 	return alone + together/time.Duration(max(m.Parallel, 1))
@@ -99,7 +102,7 @@ func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save 
 		}
 	}
 	for _, c := range todo {
-		c.run(ctx, min(m.Alone, m.Cuts))
+		c.run(ctx, min(m.Alone, c.plan.Cuts))
 	}
 	m.sideBySide(ctx, todo, put.cell)
 	if err := put.err(); err != nil {
@@ -116,7 +119,7 @@ func (m *Matrix) sideBySide(ctx context.Context, todo []*faultCell, put func(res
 	for range max(m.Parallel, 1) {
 		workers.Go(func() {
 			for c := range work {
-				c.run(ctx, m.Cuts)
+				c.run(ctx, c.plan.Cuts)
 				if cell := c.finish(); ctx.Err() == nil || len(cell.Trials) > 0 {
 					put(cell)
 				}

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"holdfast/nemesis"
 	"holdfast/reports/result"
+	"holdfast/scenarios/scenario"
 )
 
 // Contracts are the rows of the matrix, in print order.
@@ -28,17 +28,27 @@ func ContractName(c result.Contract) string {
 	return strings.ReplaceAll(c.String(), " ", "")
 }
 
-// Columns are those of the matrix beside performance, in print order. Source: faults.md section 4.
+// columnNames are the columns of the matrix beside performance, in print order; the first quickColumns are those of the quick
+// set. Source: faults.md section 4.
+var columnNames = []string{
+	"kill-returns", "power-returns", "power-promoted", "power-all",
+	"power-returns-then-promoted", "disk-lost-promoted", "disk-lost-returns",
+	"partition-slave", "isolate-master", "slow-slave", "fsync-error", "trickle",
+}
+
+const quickColumns = 4
+
+// Columns are the scenarios that the matrix does to every contract, in print order.
 func Columns() []Column {
-	one := func(kind nemesis.Kind, target nemesis.Target, recovery nemesis.Recovery) nemesis.Schedule {
-		return nemesis.Schedule{{Kind: kind, Target: target, Recovery: recovery}}
+	all := make([]Column, len(columnNames))
+	for i, name := range columnNames {
+		s, err := scenario.Embedded(name)
+		if err != nil {
+			panic(fmt.Sprintf("the embedded scenario %s: %v", name, err)) // a test reads them all
+		}
+		all[i] = Column{Scenario: s}
 	}
-	return []Column{
-		{Name: "kill-returns", Quick: true, Schedule: one(nemesis.Kill, nemesis.Master, nemesis.Returns)},
-		{Name: "power-returns", Quick: true, Schedule: one(nemesis.Power, nemesis.Master, nemesis.Returns)},
-		{Name: "power-promoted", Quick: true, Schedule: one(nemesis.Power, nemesis.Master, nemesis.Promoted)},
-		{Name: "power-all", Quick: true, Schedule: one(nemesis.Power, nemesis.All, nemesis.Returns)},
-	}
+	return all
 }
 
 // SelectContracts returns the rows that names ask for, in print order; all without names. A SYNC_MASTER without the number
@@ -56,10 +66,10 @@ func SelectContracts(names []string) ([]result.Contract, error) {
 func SelectColumns(names []string, quick bool) ([]Column, error) {
 	all := Columns()
 	if len(names) == 0 && quick {
-		return slices.DeleteFunc(all, func(c Column) bool { return !c.Quick }), nil
+		return all[:quickColumns], nil
 	}
-	return selectBy("--faults", all, names, func(c Column) string { return c.Name }, func(c Column, name string) bool {
-		return strings.EqualFold(name, c.Name)
+	return selectBy("--faults", all, names, Column.Name, func(c Column, name string) bool {
+		return strings.EqualFold(name, c.Name())
 	})
 }
 

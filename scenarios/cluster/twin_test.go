@@ -27,9 +27,9 @@ func TestTwinsAreInconclusive(t *testing.T) {
 		t.Fatal("no control among the faults")
 	}
 	for _, column := range controls {
-		t.Run(column.Name, func(t *testing.T) {
+		t.Run(column.Name(), func(t *testing.T) {
 			trial := scenarios.Trial{
-				Name: "twin", System: result.System{Name: sys.Name, Profile: sys.Profile}, Contract: contract, Schedule: column.Schedule,
+				Name: "twin", System: result.System{Name: sys.Name, Profile: sys.Profile}, Contract: contract, Schedule: column.Schedule(7),
 				Of: 1, Seed: 7, Dir: t.TempDir(), Twin: true,
 				Load: scenarios.FaultLoad{
 					Rate: 1000, Size: 512, Hold: 300 * time.Millisecond, After: 300 * time.Millisecond, MinAcks: 100,

@@ -55,6 +55,17 @@ func Examine() Abilities {
 	return said.abilities()
 }
 
+// Network returns nil when a packet switch works, else an *Impossible. In a sandbox it tries there.
+func Network() error {
+	if !Inside() {
+		return Examine().Network
+	}
+	if err := tryTUN(); err != nil {
+		return impossible(err.Error())
+	}
+	return nil
+}
+
 // trouble is what a probe reports: what failed, empty where nothing did.
 type trouble struct{ Namespaces, Disks, Network string }
 
