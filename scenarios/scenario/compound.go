@@ -127,7 +127,7 @@ func (f ranged) allowed() string {
 
 // mapping is keys that people choose, each with a value of one form. It is read into a map of strings.
 type mapping struct {
-	keyPattern string
+	keyPattern *regexp.Regexp
 	of         form
 	max        int
 	says       string
@@ -146,7 +146,7 @@ func (f mapping) read(r *reader, n ast.Node, into any) *place {
 		if !ok {
 			continue
 		}
-		if !regexp.MustCompile(f.keyPattern).MatchString(key) {
+		if !f.keyPattern.MatchString(key) {
 			r.flaw(position(kv.Key), fmt.Sprintf("the key %s found", quoted(key)), f.says, "")
 			continue
 		}
@@ -175,7 +175,7 @@ func (f mapping) write(from any) node {
 }
 
 func (f mapping) schema() schema {
-	return schema{"type": "object", "propertyNames": schema{"pattern": f.keyPattern}, "additionalProperties": f.of.schema(), "maxProperties": f.max}
+	return schema{"type": "object", "propertyNames": schema{"pattern": f.keyPattern.String()}, "additionalProperties": f.of.schema(), "maxProperties": f.max}
 }
 func (f mapping) allowed() string { return f.says }
 
@@ -196,7 +196,7 @@ type object struct {
 	fields []field
 	fresh  func() any                                           // a pointer to an object with its defaults
 	check  func(object any, given *place) []*nemesis.FieldError // of several keys together, once each is right alone
-	extra  schema                                               // of several keys together
+	extra  func() schema                                        // of several keys together
 }
 
 func (f *object) read(r *reader, n ast.Node, into any) *place {
@@ -294,7 +294,9 @@ func (f *object) schema() schema {
 	if len(required) > 0 {
 		s["required"] = required
 	}
-	maps.Copy(s, f.extra)
+	if f.extra != nil {
+		maps.Copy(s, f.extra())
+	}
 	return s
 }
 

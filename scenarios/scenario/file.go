@@ -56,7 +56,7 @@ func unknown(name string) error {
 // Parse reads a scenario. The error is Flaws, with everything that is wrong; file is the name that they show.
 func Parse(file string, data []byte) (Scenario, error) {
 	var s Scenario
-	if err := (&reader{file: file}).document(data, scenarioForm(), &s); err != nil {
+	if err := (&reader{file: file}).document(data, scenarioTable(), &s); err != nil {
 		return Scenario{}, err
 	}
 	return s, nil
@@ -87,7 +87,7 @@ func read(path string) ([]byte, error) {
 // scenario from it.
 func (s Scenario) Encode() []byte {
 	var b strings.Builder
-	scenarioForm().write(&s).block(&b, "")
+	scenarioTable().write(&s).block(&b, "")
 	return []byte(b.String())
 }
 
@@ -124,7 +124,7 @@ func checkSaved(object any, _ *place) []*nemesis.FieldError {
 // ParseSchedule reads a schedule file. The error is Flaws.
 func ParseSchedule(file string, data []byte) (Saved, error) {
 	var s Saved
-	if err := (&reader{file: file}).document(data, savedForm(), &s); err != nil {
+	if err := (&reader{file: file}).document(data, savedTable(), &s); err != nil {
 		return Saved{}, err
 	}
 	return s, nil
@@ -144,7 +144,7 @@ func (s Saved) Encode() []byte {
 	s.Version = ScheduleVersion
 	var b strings.Builder
 	b.WriteString("# Replay with: holdfast run SCENARIO --schedule FILE\n")
-	savedForm().write(&s).block(&b, "")
+	savedTable().write(&s).block(&b, "")
 	return []byte(b.String())
 }
 
@@ -152,10 +152,10 @@ func (s Saved) Encode() []byte {
 func WriteSchedule(path string, s Saved) error { return os.WriteFile(path, s.Encode(), 0o644) }
 
 // Schema returns the JSON Schema of scenario files, indented.
-func Schema() []byte { return encodeSchema("holdfast scenario", scenarioForm()) }
+func Schema() []byte { return encodeSchema("holdfast scenario", scenarioTable()) }
 
 // ScheduleSchema returns the JSON Schema of schedule files, indented.
-func ScheduleSchema() []byte { return encodeSchema("holdfast schedule", savedForm()) }
+func ScheduleSchema() []byte { return encodeSchema("holdfast schedule", savedTable()) }
 
 func encodeSchema(title string, f *object) []byte {
 	s := f.schema()

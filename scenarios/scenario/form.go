@@ -69,14 +69,14 @@ func (f words) allowed() string     { return strings.Join(f.list, ", ") }
 
 // line is a text of one line.
 type line struct {
-	says    string // for people
-	pattern string // the whole of it; of the syntax that Go and ECMAScript share
-	max     int    // characters
+	says    string         // for people
+	pattern *regexp.Regexp // the whole of it; of the syntax that Go and ECMAScript share
+	max     int            // characters
 }
 
 func (f line) read(r *reader, n ast.Node, into any) *place {
 	text, ok := n.(*ast.StringNode)
-	if !ok || utf8.RuneCountInString(text.Value) > f.max || !regexp.MustCompile(f.pattern).MatchString(text.Value) {
+	if !ok || utf8.RuneCountInString(text.Value) > f.max || !f.pattern.MatchString(text.Value) {
 		return refuse(r, n, f, "")
 	}
 	reflect.ValueOf(into).Elem().SetString(text.Value)
@@ -85,7 +85,7 @@ func (f line) read(r *reader, n ast.Node, into any) *place {
 
 func (f line) write(from any) node { return text(reflect.ValueOf(from).Elem().String()) }
 func (f line) schema() schema {
-	return schema{"type": "string", "pattern": f.pattern, "maxLength": f.max}
+	return schema{"type": "string", "pattern": f.pattern.String(), "maxLength": f.max}
 }
 func (f line) allowed() string { return f.says }
 

@@ -31,7 +31,7 @@ func text(s string) node {
 }
 
 // plainText are texts that need no quotes: names, paths, times and sizes.
-var plainText = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_./+-]*( [A-Za-z0-9_./+-]+)*|-?[0-9]+(\.[0-9]+)?[a-zA-Z]+([0-9.]+[a-z]+)*)$`)
+var plainText = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_./+-]*( [A-Za-z0-9_./+-]+)*|-?([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+|[0-9]+[KMG]iB)$`)
 
 // notText are plain texts that some YAML takes for a truth, a number or nothing.
 var notText = []string{"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf", "0x", "0o", "0b"}

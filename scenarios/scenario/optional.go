@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -43,7 +44,7 @@ type setting struct{}
 // settingMax bounds the characters of a value.
 const settingMax = 255
 
-var settingText = line{says: fmt.Sprintf("text of up to %d characters, a number, true, false", settingMax), pattern: `^[^\x00-\x1f]*$`, max: settingMax}
+var settingText = line{says: fmt.Sprintf("text of up to %d characters, a number, true, false", settingMax), pattern: regexp.MustCompile(`^[^\x00-\x1f]*$`), max: settingMax}
 
 func (f setting) read(r *reader, n ast.Node, into any) *place {
 	switch n.(type) {

@@ -149,7 +149,7 @@ func (r *reader) parse(data []byte) (body ast.Node, err error) {
 		switch {
 		case doc.Body == nil || doc.Body.Type() == ast.CommentType || doc.Body.Type() == ast.CommentGroupType:
 		case body != nil:
-			r.flaw(position(doc.Body), "a second document", "one", "")
+			r.flaw(position(doc.Body), "a second document found", "one", "")
 			return nil, r.flaws
 		default:
 			body = doc.Body

@@ -3,8 +3,10 @@ package scenario
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"holdfast/checker/anomaly"
@@ -16,16 +18,19 @@ import (
 
 const (
 	seedMax    = math.MaxInt64 // histories hold integers below 2^63
-	idPattern  = `^[a-z0-9]+(-[a-z0-9]+)*$`
-	sentence   = `^[^\x00-\x1f]+$`
-	catalogMax = 20 // rows of the catalogue of known bugs
+	catalogMax = 20            // rows of the catalogue of known bugs
 )
 
 var (
-	id       = line{says: "lower-case words and numbers joined by hyphens, such as power-returns", pattern: idPattern, max: 60}
+	sentence = line{says: "one line of up to 160 characters", pattern: regexp.MustCompile(`^[^\x00-\x1f]+$`), max: 160}
+	version  = line{says: "a version, such as 5.5.0, in quotes where it reads as a number", pattern: regexp.MustCompile(`^[A-Za-z0-9._-]+$`), max: 60}
+	local    = line{says: "a path below the store, without ..", pattern: regexp.MustCompile(`^[^\x00-\x1f/][^\x00-\x1f]*$`), max: nemesis.PathMax}
+	key      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]{0,99}$`)
+	status   = regexp.MustCompile(`^[A-Z][A-Z_]{0,59}$`)
+	id       = line{says: "lower-case words and numbers joined by hyphens, such as power-returns", pattern: regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`), max: 60}
 	seed     = integer{min: 0, max: seedMax}
 	lasting  = duration{0, nemesis.LengthMax}
-	systems  = list{of: line{says: "reference, rocketmq, reference:PROFILE, rocketmq:VERSION", pattern: `^(reference|rocketmq)(:[A-Za-z0-9.-]{1,30})?$`, max: 40}, max: 20, lenient: true}
+	systems  = list{of: line{says: "reference, rocketmq, reference:PROFILE, rocketmq:VERSION", pattern: regexp.MustCompile(`^(reference|rocketmq)(:[A-Za-z0-9.-]{1,30})?$`), max: 40}, max: 20, lenient: true}
 	flushes  = words{list: []string{asyncFlush, syncFlush}, noun: "flushDiskType"}
 	amounts  = wordsOf([]Amount{Nothing, Some, Any}, "amount")
 	verdicts = wordsOf([]result.Verdict{result.Kept, result.LossWithinContract, result.Inconclusive, result.Violated}, "verdict")
@@ -41,14 +46,21 @@ var anomalies = []string{
 // fresh makes objects that begin as zero values.
 func fresh[T any]() func() any { return func() any { return new(T) } }
 
+// The tables, made once. Nobody changes them.
+var (
+	scenarioTable = sync.OnceValue(scenarioForm)
+	savedTable    = sync.OnceValue(savedForm)
+	figures       = sync.OnceValue(figureTable)
+)
+
 // scenarioForm is a whole scenario file.
 func scenarioForm() *object {
-	f := &object{noun: "scenario", fresh: func() any { s := Fresh(); return &s }, check: checkScenario, extra: schema{"not": schema{"required": []string{"faults", "plan"}}}}
+	f := &object{noun: "scenario", fresh: func() any { s := Fresh(); return &s }, check: checkScenario, extra: notBoth}
 	f.fields = []field{
 		{key: "scenario", doc: "The scenario's name: that of the file without .yaml.", form: id, of: at(func(s *Scenario) any { return &s.Name }), required: true},
-		{key: "shows", doc: "What the scenario shows, in one line.", form: line{"one line of up to 160 characters", sentence, 160}, of: at(func(s *Scenario) any { return &s.Shows }), required: true},
+		{key: "shows", doc: "What the scenario shows, in one line.", form: sentence, of: at(func(s *Scenario) any { return &s.Shows }), required: true},
 		{key: "covers", doc: "Rows of the catalogue of known bugs that it reproduces.", form: list{of: integer{min: 1, max: catalogMax}, max: catalogMax, lenient: true}, of: at(func(s *Scenario) any { return &s.Covers })},
-		{key: "claim", doc: "What people say, tested beside the contract: one machine may fail and nothing is lost.", form: line{"one line of up to 160 characters", sentence, 160}, of: at(func(s *Scenario) any { return &s.Claim })},
+		{key: "claim", doc: "What people say, tested beside the contract: one machine may fail and nothing is lost.", form: sentence, of: at(func(s *Scenario) any { return &s.Claim })},
 		{key: "systems", doc: "Systems under test that it is for. Default: all.", form: systems, of: at(func(s *Scenario) any { return &s.Systems })},
 		{key: "contracts", doc: "Contracts that it runs for by default. SYNC_MASTER without a number stands for both. Default: all six.", form: contractList{}, of: at(func(s *Scenario) any { return &s.Contracts })},
 		{key: "cluster", doc: "The group of brokers.", form: clusterForm(), of: at(func(s *Scenario) any { return &s.Cluster })},
@@ -69,7 +81,7 @@ func clusterForm() *object {
 		{key: "rtt", doc: "Base round trip of the network. Default: what the world has.", form: duration{0, 10 * time.Second}, of: at(func(c *Cluster) any { return &c.RTT })},
 		{key: "slaveFlushDiskType", doc: "flushDiskType of the slaves. Default: the master's.", form: flushes, of: at(func(c *Cluster) any { return &c.SlaveFlushDiskType })},
 		{key: "transientStorePool", doc: "transientStorePoolEnable=true: acknowledged from memory, before the page cache. With ASYNC_FLUSH alone.", form: boolean{}, of: at(func(c *Cluster) any { return &c.TransientStorePool })},
-		{key: "settings", doc: "Further lines of every broker.conf.", form: mapping{`^[A-Za-z][A-Za-z0-9_.]{0,99}$`, setting{}, 100, "a mapping of up to 100 settings of broker.conf, such as flushIntervalCommitLog: 500"}, of: at(func(c *Cluster) any { return &c.Settings })},
+		{key: "settings", doc: "Further lines of every broker.conf.", form: mapping{key, setting{}, 100, "a mapping of up to 100 settings of broker.conf, such as flushIntervalCommitLog: 500"}, of: at(func(c *Cluster) any { return &c.Settings })},
 	}}
 }
 
@@ -104,7 +116,7 @@ func expectForm() *object {
 		{key: "lost", doc: "Acknowledged messages lost.", form: amounts, of: at(func(e *Expect) any { return &e.Lost })},
 		{key: "anomalies", doc: "Anomalies that must appear.", form: names, of: at(func(e *Expect) any { return &e.Anomalies })},
 		{key: "noAnomalies", doc: "Anomalies that must not appear.", form: names, of: at(func(e *Expect) any { return &e.NoAnomalies })},
-		{key: "statuses", doc: "Acknowledgements by status.", form: mapping{`^[A-Z][A-Z_]{0,59}$`, amounts, 20, "a mapping of statuses, such as FLUSH_SLAVE_TIMEOUT, to none, some or any"}, of: at(func(e *Expect) any { return &e.Statuses })},
+		{key: "statuses", doc: "Acknowledgements by status.", form: mapping{status, amounts, 20, "a mapping of statuses, such as FLUSH_SLAVE_TIMEOUT, to none, some or any"}, of: at(func(e *Expect) any { return &e.Statuses })},
 		{key: "minAcks", doc: "Fewer acknowledgements make a trial inconclusive.", form: integer{min: 0, max: 1 << 40}, of: at(func(e *Expect) any { return &e.MinAcks })},
 	}}
 }
@@ -129,8 +141,8 @@ type figure struct {
 	ranged   bool // a choice may give a range
 }
 
-// figures are the keys of nemesis.Params, in its order.
-func figures() []figure {
+// figureTable lists the keys of nemesis.Params, in its order.
+func figureTable() []figure {
 	return []figure{
 		{"shape", "partition: its form.", wordsOf(nemesis.Shapes(), "shape"), func(p *nemesis.Params) any { return &p.Shape }, false},
 		{"peer", "network faults: the other end. Default: everybody else.", wordsOf(nemesis.Peers(), "peer"), func(p *nemesis.Params) any { return &p.Peer }, false},
@@ -139,12 +151,12 @@ func figures() []figure {
 		{"jitter", "delay: spread around it.", duration{0, nemesis.DelayMax}, func(p *nemesis.Params) any { return &p.Jitter }, true},
 		{"distribution", "delay: how it is spread.", wordsOf(nemesis.Distributions(), "distribution"), func(p *nemesis.Params) any { return &p.Distribution }, false},
 		{"rate", "bandwidth: bytes a second.", size{1, nemesis.RateMax}, func(p *nemesis.Params) any { return &p.Rate }, true},
-		{"path", "disk faults: prefix of the file's path below the store. Default commitlog.", line{"a path below the store, without ..", `^[^\x00-\x1f/][^\x00-\x1f]*$`, nemesis.PathMax}, func(p *nemesis.Params) any { return &p.Path }, false},
+		{"path", "disk faults: prefix of the file's path below the store. Default commitlog.", local, func(p *nemesis.Params) any { return &p.Path }, false},
 		{"times", "fsync-error, write-error, read-error: calls that fail. Default 0: all until it ends.", integer{min: 0, max: nemesis.TimesMax}, func(p *nemesis.Params) any { return &p.Times }, true},
 		{"pages", "fsync-error: what becomes of the pages: drop (clean, but not durable; default) or keep.", wordsOf(nemesis.PageFates(), "pages"), func(p *nemesis.Params) any { return &p.Pages }, false},
 		{"bytes", "disk-full: bytes that are left free. bit-flip: how many bits.", size{0, nemesis.BytesMax}, func(p *nemesis.Params) any { return &p.Bytes }, true},
 		{"ppm", "clock-drift: parts per million, slow when negative.", number{-nemesis.PPMMax, nemesis.PPMMax, false}, func(p *nemesis.Params) any { return &p.PPM }, true},
-		{"version", "upgrade: to which version of the system.", line{"a version, such as 5.5.0, in quotes where it reads as a number", `^[A-Za-z0-9._-]+$`, 60}, func(p *nemesis.Params) any { return &p.Version }, false},
+		{"version", "upgrade: to which version of the system.", version, func(p *nemesis.Params) any { return &p.Version }, false},
 		{"window", "power: the flush window that the cuts of a cell are spread over. Default: 500ms, or the contract's.", lasting, func(p *nemesis.Params) any { return &p.Window }, false},
 		{"survive", "power: what survives beyond the disk's model.", surviveForm(), func(p *nemesis.Params) any { return &p.Survive }, false},
 	}
@@ -170,7 +182,7 @@ func kindDoc() string {
 }
 
 func faultForm() *object {
-	f := &object{noun: "fault", fresh: fresh[nemesis.Fault](), check: checkFault, extra: schema{"allOf": kindSchemas()}}
+	f := &object{noun: "fault", fresh: fresh[nemesis.Fault](), check: checkFault, extra: kindSchemas}
 	f.fields = []field{
 		{key: "kind", doc: kindDoc(), form: wordsOf(nemesis.Kinds(), "kind"), of: at(func(f *nemesis.Fault) any { return &f.Kind }), required: true},
 		{key: "target", doc: "Which nodes, by role when it strikes. Default master.", form: wordsOf(nemesis.Targets(), "target"), of: at(func(f *nemesis.Fault) any { return &f.Target })},
@@ -189,7 +201,7 @@ func faultForm() *object {
 }
 
 func choiceForm() *object {
-	f := &object{noun: "choice", fresh: func() any { return &nemesis.Choice{Weight: 1} }, extra: schema{"allOf": kindSchemas()}}
+	f := &object{noun: "choice", fresh: func() any { return &nemesis.Choice{Weight: 1} }, extra: kindSchemas}
 	f.fields = []field{
 		{key: "kind", doc: kindDoc(), form: wordsOf(nemesis.Kinds()[1:], "kind"), of: at(func(c *nemesis.Choice) any { return &c.Kind }), required: true},
 		{key: "weight", doc: "How often in a round. Default 1.", form: integer{min: 1, max: nemesis.WeightMax}, of: at(func(c *nemesis.Choice) any { return &c.Weight })},
@@ -210,7 +222,7 @@ func choiceForm() *object {
 }
 
 // kindSchemas say which figures each kind has, for editors.
-func kindSchemas() []schema {
+func kindSchemas() schema {
 	var rules []schema
 	for _, k := range nemesis.Kinds() {
 		without := schema{}
@@ -228,5 +240,8 @@ func kindSchemas() []schema {
 		}
 		rules = append(rules, schema{"if": schema{"properties": schema{"kind": schema{"const": k}}, "required": []string{"kind"}}, "then": then})
 	}
-	return rules
+	return schema{"allOf": rules}
 }
+
+// notBoth says that a scenario has a schedule or a plan.
+func notBoth() schema { return schema{"not": schema{"required": []string{"faults", "plan"}}} }
