@@ -17,7 +17,7 @@ type Choice struct {
 	Weight     int // how often in a round; 0: once
 	Targets    []Target
 	Recoveries []Recovery // of kinds that stop nodes
-	For        Range      // how long the fault lasts; zero: as the timing says
+	For        *Range     // how long the fault lasts; nil: as the timing says
 	Low, High  Params     // figures are drawn from Low to High; words, and figures that are not larger in High, are Low's
 }
 
@@ -108,8 +108,8 @@ func (c Choice) fault(rng *rand.Rand, t Timing) Fault {
 }
 
 func (c Choice) lasts(t Timing) Range {
-	if c.For != (Range{}) {
-		return c.For
+	if c.For != nil {
+		return *c.For
 	}
 	return t.For
 }

@@ -133,7 +133,7 @@ func TestWeights(t *testing.T) {
 func TestPlanIsForEver(t *testing.T) {
 	mix := Mix{
 		{Kind: Power, Targets: []Target{Master, Random}, Recoveries: []Recovery{Returns, Promoted}, Weight: 2},
-		{Kind: Loss, For: Range{time.Second, 3 * time.Second}, Targets: []Target{Slave}, Low: Params{Percent: 1}, High: Params{Percent: 20}},
+		{Kind: Loss, For: &Range{time.Second, 3 * time.Second}, Targets: []Target{Slave}, Low: Params{Percent: 1}, High: Params{Percent: 20}},
 		{Kind: Pause, Targets: []Target{Random}},
 	}
 	s := planned(7, mix, Timing{Length: 20 * time.Second, Quiet: Range{2 * time.Second, 3 * time.Second}, For: Range{time.Second, 2 * time.Second}})
@@ -160,13 +160,13 @@ func TestMixValidate(t *testing.T) {
 		{"an unknown kind", Mix{{Kind: "meteor"}}, "kind"},
 		{"weight", Mix{{Kind: Kill, Weight: -1}}, "weight"},
 		{"a fault that must last may be drawn as one that does not", Mix{{Kind: Pause}}, "for"},
-		{"longest before shortest", Mix{{Kind: Kill, For: Range{2, 1}}}, "for"},
+		{"longest before shortest", Mix{{Kind: Kill, For: &Range{2, 1}}}, "for"},
 		{"one bad target among good ones", Mix{{Kind: Kill, Targets: []Target{Master, Clients}}}, "target"},
-		{"a recovery of a pause", Mix{{Kind: Pause, For: Range{1, 1}, Recoveries: []Recovery{Returns}}}, "recovery"},
-		{"the upper end is out of range", Mix{{Kind: Loss, For: Range{1, 1}, Low: Params{Percent: 1}, High: Params{Percent: 101}}}, "percent"},
-		{"a jump that may be none", Mix{{Kind: ClockJump, For: Range{1, 1}, Low: Params{Delay: -time.Second}, High: Params{Delay: time.Second}}}, "delay"},
-		{"a drift that may be none", Mix{{Kind: ClockDrift, For: Range{1, 1}, Low: Params{PPM: -1}, High: Params{PPM: 1}}}, "ppm"},
-		{"a good one", Mix{{Kind: Kill}, {Kind: Loss, For: Range{1, 2}, Low: Params{Percent: 1}}}, ""},
+		{"a recovery of a pause", Mix{{Kind: Pause, For: &Range{1, 1}, Recoveries: []Recovery{Returns}}}, "recovery"},
+		{"the upper end is out of range", Mix{{Kind: Loss, For: &Range{1, 1}, Low: Params{Percent: 1}, High: Params{Percent: 101}}}, "percent"},
+		{"a jump that may be none", Mix{{Kind: ClockJump, For: &Range{1, 1}, Low: Params{Delay: -time.Second}, High: Params{Delay: time.Second}}}, "delay"},
+		{"a drift that may be none", Mix{{Kind: ClockDrift, For: &Range{1, 1}, Low: Params{PPM: -1}, High: Params{PPM: 1}}}, "ppm"},
+		{"a good one", Mix{{Kind: Kill}, {Kind: Loss, For: &Range{1, 2}, Low: Params{Percent: 1}}}, ""},
 	} {
 		if got := fieldOf(row.mix.Validate(timing)); got != row.field {
 			t.Errorf("%s: got an error of %q, want %q", row.says, got, row.field)
