@@ -20,6 +20,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"holdfast/nemesis"
 )
 
 // Env names the environment variable that gives a node's process the path of its page.
@@ -115,6 +117,15 @@ func (c *Clock) Readings() int64 {
 		return 0
 	}
 	return int64(c.page[readings].Load())
+}
+
+// Effect is the last change in the units of the history's fault lines: ms by which the node's wall clock was off, in either
+// direction, when it last looked; 0 when it has not looked since the change, which then has done nothing. Take it before Reset.
+func (c *Clock) Effect() nemesis.Impact {
+	if c.Readings() == 0 {
+		return nemesis.Impact{"ms": 0}
+	}
+	return nemesis.Impact{"ms": c.Skew().Abs().Milliseconds()}
 }
 
 // awaitPoll is how often Await looks; a node without load looks at its clock some times a second.

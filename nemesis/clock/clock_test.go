@@ -84,11 +84,11 @@ func TestAChangeThatNobodyReadIsNone(t *testing.T) {
 	if got := c.Readings(); got != 2 {
 		t.Errorf("%d readings, want 2", got)
 	}
-	if err := c.Jump(time.Minute); err != nil {
+	if err := c.Jump(-time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if c.Readings() != 0 || c.Skew() != 0 {
-		t.Errorf("set and not read: %d readings, skew %v; want none", c.Readings(), c.Skew())
+	if c.Readings() != 0 || c.Skew() != 0 || c.Effect()["ms"] != 0 {
+		t.Errorf("set and not read: %d readings, skew %v, effect %v; want none", c.Readings(), c.Skew(), c.Effect())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -96,8 +96,14 @@ func TestAChangeThatNobodyReadIsNone(t *testing.T) {
 		t.Errorf("awaited a reading that never came: %v", err)
 	}
 	c.read(*real)
-	if err := c.Await(ctx); err != nil || c.Readings() != 1 || c.Skew() != time.Minute {
-		t.Errorf("read once: %d readings, skew %v, %v", c.Readings(), c.Skew(), err)
+	if err := c.Await(ctx); err != nil || c.Readings() != 1 || c.Skew() != -time.Minute || c.Effect()["ms"] != 60_000 {
+		t.Errorf("read once: %d readings, skew %v, effect %v, %v", c.Readings(), c.Skew(), c.Effect(), err)
+	}
+	if err := c.Jump(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Effect()["ms"]; got != 0 {
+		t.Errorf("a second change that nobody has read: effect %d ms, want none", got)
 	}
 }
 
