@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"holdfast/reports/result"
 )
@@ -17,19 +18,22 @@ type lossTables struct {
 // losses lists the tables of all columns. inline is that of faultTable.
 func (v *view) losses(inline bool) []lossTables {
 	var all []lossTables
-	noted := false
+	said := ""
 	for i, f := range v.faults {
 		t := lossTables{f, v.faultTable(f, inline), v.rpoTable(f)}
 		if i == 0 {
-			t.fault.Note = faultNote
+			t.fault.Note = strings.TrimSpace(t.fault.Note + " " + faultNote)
 			if !v.askedRTO() {
 				t.fault.Note += " RTO was not asked: no trial ran alone on the machine."
 			}
 		}
-		if t.rpo != nil && noted {
-			t.rpo.Note = "" // below the first is enough
+		if t.rpo != nil {
+			if t.rpo.Note == said {
+				t.rpo.Note = "" // once is enough
+			} else {
+				said = t.rpo.Note
+			}
 		}
-		noted = noted || t.rpo != nil
 		all = append(all, t)
 	}
 	return all
@@ -63,6 +67,9 @@ func (v *view) faultTable(f faultColumn, inline bool) *grid {
 		column{Head: "verdict"})}
 	for _, row := range v.rows {
 		c := v.cell(row, f.name)
+		if c != nil && g.Note == "" && knownColumn(f.name) == len(columns) {
+			g.Note = c.Shows // the title says it of the columns of the matrix
+		}
 		if c == nil {
 			none := entry{"-", muted}
 			g.row(append(stubEntries(row), none, none, none, none, none, v.unfinished(place{row, f.name}, nil))...)

@@ -39,3 +39,23 @@ func TestRPOTableKeepsToPower(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestRPOTableNeedsOneLossyRow, wherever that stands.
+func TestRPOTableNeedsOneLossyRow(t *testing.T) {
+	for i := range sampleContracts {
+		r := sample(0)
+		each(r, func(c *result.Cell) {
+			if c.Column() == "power-all" {
+				c.RPO = &result.RPO{Cuts: 12, P90: new(0.0), Predicted: new(4.0), PredictedCuts: 12, Agreeing: 12, Ratio: new(0.0)} // every figure measured
+			}
+		})
+		if got := newView(r, nil).rpoTable(sampleFaults[3]); got != nil {
+			t.Fatalf("nothing was lost, and yet a table: %+v", got)
+		}
+		edit(r, i, "power-all", func(c *result.Cell) { c.RPO = result.NewRPO([]int64{0, 4, 0}) })
+		g := newView(r, nil).rpoTable(sampleFaults[3])
+		if g == nil || len(g.Rows) != len(sampleContracts) || g.Rows[i][2].Text != "1 of 3" {
+			t.Errorf("row %d alone lost something: %+v", i, g)
+		}
+	}
+}

@@ -115,6 +115,9 @@ func TestPageEscapes(t *testing.T) {
 	r := edit(sample(5), 4, "power-all", func(c *result.Cell) {
 		c.Verdict, c.Reasons, c.Repeat = result.Violated, []string{evil}, evil
 		c.Findings = []result.Finding{{Anomaly: evil, Explain: evil}}
+		c.Shows, c.Schedule = evil, []result.ScheduleStep{{Kind: evil, Params: evil}}
+		c.Expect, c.Harness = []result.Expectation{{What: evil, Want: evil, Got: evil}}, map[string]result.Process{evil: {StallMS: 200}}
+		c.Trials[0].Faults = []result.FaultEffect{{Name: evil, Nodes: []string{evil}, Effect: map[string]int64{evil: 1}}}
 	})
 	r.Notes, r.Host.CPU = []string{evil}, evil
 	r.Put(result.Cell{ID: "evil", Contract: result.Contract{Name: evil + `"`}, Fault: "power", Target: "master", Recovery: evil, Verdict: result.Kept,
@@ -215,7 +218,7 @@ func TestPageOfAScenario(t *testing.T) {
 		want int
 	}{
 		{"<caption>Schedule</caption>", 2}, {"<caption>Expectations</caption>", 2}, {"<caption>Faults</caption>", 2},
-		{">FAILED<", 1}, {"has nothing left of what only it had acknowledged.", 2}, {">packets 812<", 2},
+		{">FAILED<", 1}, {"has nothing left of what only it had acknowledged.", 1 + 2}, {">packets 812<", 2},
 		{"longest stall 204 ms (WARNING: too long)", 1}, {"840 ms / 861 ms", 2}, {`<details id=`, 2}, {" open><summary>", 1},
 	} {
 		if got := strings.Count(text, part.part); got != part.want {

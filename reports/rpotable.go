@@ -13,7 +13,7 @@ import (
 type rpoColumn struct {
 	head string
 	text func(c *result.Cell) string // "" when it was not measured
-	note string                      // what the note below the first table says of it
+	note string                      // what the note below the table says of it
 }
 
 var rpoColumns = []rpoColumn{
@@ -36,20 +36,18 @@ func (v *view) rpoTable(f faultColumn) *grid {
 	if f.fault != "power" {
 		return nil
 	}
-	lossy := false
-	var measured []rpoColumn
-	for _, col := range rpoColumns {
-		if slices.ContainsFunc(v.rows, func(row result.Contract) bool {
-			c := v.cell(row, f.name)
-			lossy = lossy || c != nil && c.RPO != nil && c.RPO.LossyCuts > 0
-			return c != nil && c.RPO != nil && col.text(c) != ""
-		}) {
-			measured = append(measured, col)
+	var cells []*result.Cell
+	for _, row := range v.rows {
+		if c := v.cell(row, f.name); c != nil && c.RPO != nil {
+			cells = append(cells, c)
 		}
 	}
-	if !lossy {
+	if !slices.ContainsFunc(cells, func(c *result.Cell) bool { return c.RPO.LossyCuts > 0 }) {
 		return nil
 	}
+	measured := slices.DeleteFunc(slices.Clone(rpoColumns), func(col rpoColumn) bool {
+		return !slices.ContainsFunc(cells, func(c *result.Cell) bool { return col.text(c) != "" })
+	})
 	g := &grid{Title: "RPO: " + f.title(), Stub: 2, Columns: stub()}
 	var notes []string
 	for _, col := range measured {

@@ -59,6 +59,9 @@ func wideCell(contract result.Contract, i, j int, f faultColumn, steps []result.
 	if f.name != result.Column(f.fault, f.target, f.recovery) || len(steps) > 0 {
 		c.Name = f.name
 	}
+	if f.fault == "disk-full" {
+		c.Shows = "A full disk is an error that clients are told of, and a clock that jumps changes nothing of it."
+	}
 	if f.name == "trickle" {
 		c.Load.Offered = 100
 	}

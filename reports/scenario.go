@@ -92,12 +92,20 @@ func findingLines(c *result.Cell, dir string, width int) string {
 	var b strings.Builder
 	for i, f := range c.Findings {
 		if i == findingsShown {
-			b.WriteString("  " + plural(len(c.Findings)-i, "more finding") + ": holdfast check " + filepath.Join(dir, c.History) + "\n")
+			b.WriteString("  " + plural(len(c.Findings)-i, "more finding") + ": holdfast check " + filepath.Join(dir, checkable(c)) + "\n")
 			break
 		}
 		b.WriteString("  " + wrap(findingText(f), width-2, "    "))
 	}
 	return b.String()
+}
+
+// checkable is the path of the history that says most: that of the worst trial, where there are several.
+func checkable(c *result.Cell) string {
+	if t, _ := worstTrial(c); t != nil && t.History != "" {
+		return t.History
+	}
+	return c.History
 }
 
 // verdictLine sums up: the worst verdict, and how many contracts are not as expected.
