@@ -27,6 +27,7 @@ type cell struct {
 	disks  *disks            // nil: the real disk
 	hosts  *hosts            // nil: 127.0.0.1
 	clocks *clocks           // nil: nobody sets the clock
+	down   map[string]bool   // nodes that a fault has taken down and not brought back
 }
 
 // open starts a group for spec and the driver that speaks to it. On an error the caller closes what the world has added.
@@ -44,6 +45,7 @@ func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell,
 	if c.clocks != nil {
 		opt.Env = c.clocks.env
 	}
+	c.down = map[string]bool{}
 	var err error
 	if c.Group, err = New(sys, spec.Contract, opt); err != nil {
 		return nil, err

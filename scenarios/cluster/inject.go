@@ -37,6 +37,9 @@ func (c *cell) Inject(ctx context.Context, f nemesis.Fault, stamps scenarios.Sta
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range s.names {
+		c.down[name] = true
+	}
 	if f.Kind == nemesis.BitFlip { // the kill in it stopped the node
 		s.late = effect
 		return s, nil
@@ -74,6 +77,9 @@ func (s *struck) Heal(ctx context.Context, stamps scenarios.Stamps) error {
 		if err := s.recover(ctx, stamps); err != nil {
 			return err
 		}
+		for _, n := range s.nodes {
+			s.c.down[n.Name] = !n.Running()
+		}
 		if s.fault.Kind == nemesis.BitFlip {
 			stamps.Fault(s.step(nemesis.Kill, "heal", nil))
 		}
@@ -84,10 +90,36 @@ func (s *struck) Heal(ctx context.Context, stamps scenarios.Stamps) error {
 	if err != nil {
 		return err
 	}
+	if err := s.supervise(ctx, stamps); err != nil {
+		return err
+	}
 	if err := s.c.whole(ctx); err != nil {
 		return fmt.Errorf("the heal is not verified: %w", err)
 	}
 	stamps.Fault(s.step(s.fault.Kind, "heal", effect))
+	return nil
+}
+
+// halt is the name in the history of a node's end by its own decision: a broker that halts for a failed fsync. It excuses no loss.
+const halt = "halt"
+
+// supervise starts the struck nodes that have ended by themselves again, as an operator's supervisor does.
+func (s *struck) supervise(ctx context.Context, stamps scenarios.Stamps) error {
+	for _, n := range s.nodes {
+		if n.Running() || s.c.down[n.Name] {
+			continue
+		}
+		line := func(phase string, effect nemesis.Impact) {
+			stamps.Fault(history.FaultStep{Name: halt, Nodes: []string{n.Name}, Phase: phase, Effect: effect})
+		}
+		line("start", nil)
+		line("down", nemesis.Impact{"processes": 1})
+		line("restart", nil)
+		if err := s.c.StartNode(ctx, n.Name); err != nil {
+			return err
+		}
+		line("heal", nil)
+	}
 	return nil
 }
 
