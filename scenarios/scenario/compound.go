@@ -21,8 +21,8 @@ type list struct {
 }
 
 // namesOf is a list of words, or one of them.
-func namesOf(names []string, noun string) list {
-	return list{of: words{list: names, noun: noun}, max: 100, lenient: true}
+func namesOf(names []string) list {
+	return list{of: words{list: names}, max: 100, lenient: true}
 }
 
 func (f list) read(r *reader, n ast.Node, into any) *place {
@@ -192,7 +192,6 @@ func at[T any](of func(*T) any) func(any) any { return func(object any) any { re
 
 // object is a mapping with known keys. Its zero value is not used: see objectOf.
 type object struct {
-	noun   string
 	fields []field
 	fresh  func() any                                           // a pointer to an object with its defaults
 	check  func(object any, given *place) []*nemesis.FieldError // of several keys together, once each is right alone

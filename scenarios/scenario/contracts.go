@@ -55,7 +55,7 @@ type contractList struct{}
 
 func (contractList) read(r *reader, n ast.Node, into any) *place {
 	var names []string
-	p := namesOf(contractNames(), "a contract").read(r, n, &names)
+	p := namesOf(contractNames()).read(r, n, &names)
 	rows := into.(*[]result.Contract)
 	for _, name := range names {
 		*rows = append(*rows, contractsNamed(name)...)
@@ -71,7 +71,7 @@ func (contractList) write(from any) node {
 	return node{items: items, list: true}
 }
 
-func (contractList) schema() schema { return namesOf(contractNames(), "a contract").schema() }
+func (contractList) schema() schema { return namesOf(contractNames()).schema() }
 func (contractList) allowed() string {
 	return "a list of " + strings.Join(contractNames(), ", ")
 }

@@ -30,6 +30,7 @@ func Names() []string {
 	for _, e := range entries {
 		names = append(names, strings.TrimSuffix(e.Name(), extension))
 	}
+	slices.Sort(names)
 	return names
 }
 
@@ -103,7 +104,7 @@ type Saved struct {
 const ScheduleVersion = 1
 
 func savedForm() *object {
-	return &object{noun: "schedule", fresh: fresh[Saved](), check: checkSaved, fields: []field{
+	return &object{fresh: fresh[Saved](), check: checkSaved, fields: []field{
 		{key: "schedule", doc: "Version of the format: 1.", form: integer{min: 1, max: ScheduleVersion}, of: at(func(s *Saved) any { return &s.Version }), required: true},
 		{key: "seed", doc: "Of the run that the schedule was drawn for.", form: seed, of: at(func(s *Saved) any { return &s.Seed }), required: true},
 		{key: "scenario", doc: "That it was drawn for.", form: id, of: at(func(s *Saved) any { return &s.Scenario })},

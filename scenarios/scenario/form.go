@@ -37,13 +37,10 @@ func refuse(r *reader, n ast.Node, f form, mean string) *place {
 }
 
 // words is one of a few words.
-type words struct {
-	list []string
-	noun string
-}
+type words struct{ list []string }
 
-func wordsOf[T ~string](list []T, noun string) words {
-	w := words{noun: noun}
+func wordsOf[T ~string](list []T) words {
+	var w words
 	for _, x := range list {
 		w.list = append(w.list, string(x))
 	}

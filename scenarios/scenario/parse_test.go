@@ -199,7 +199,7 @@ func TestNearest(t *testing.T) {
 	for _, row := range []struct{ found, want string }{
 		{"kil", "kill"}, {"pwoer", "power"}, {"KILL", "kill"}, {"fsync_error", "fsync-error"}, {"x", ""}, {"elephant", ""}, {strings.Repeat("kill", 50), ""},
 	} {
-		if got := nearest(row.found, wordsOf(nemesis.Kinds(), "kind").list); got != row.want {
+		if got := nearest(row.found, wordsOf(nemesis.Kinds()).list); got != row.want {
 			t.Errorf("%q: got %q, want %q", row.found, got, row.want)
 		}
 	}

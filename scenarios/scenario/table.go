@@ -31,9 +31,9 @@ var (
 	seed     = integer{min: 0, max: seedMax}
 	lasting  = duration{0, nemesis.LengthMax}
 	systems  = list{of: line{says: "reference, rocketmq, reference:PROFILE, rocketmq:VERSION", pattern: regexp.MustCompile(`^(reference|rocketmq)(:[A-Za-z0-9.-]{1,30})?$`), max: 40}, max: 20, lenient: true}
-	flushes  = words{list: []string{asyncFlush, syncFlush}, noun: "flushDiskType"}
-	amounts  = wordsOf([]Amount{Nothing, Some, Any}, "amount")
-	verdicts = wordsOf([]result.Verdict{result.Kept, result.LossWithinContract, result.Inconclusive, result.Violated}, "verdict")
+	flushes  = words{list: []string{asyncFlush, syncFlush}}
+	amounts  = wordsOf([]Amount{Nothing, Some, Any})
+	verdicts = wordsOf([]result.Verdict{result.Kept, result.LossWithinContract, result.Inconclusive, result.Violated})
 )
 
 // anomalies are the names that a checker may report.
@@ -55,7 +55,7 @@ var (
 
 // scenarioForm is a whole scenario file.
 func scenarioForm() *object {
-	f := &object{noun: "scenario", fresh: func() any { s := Fresh(); return &s }, check: checkScenario, extra: notBoth}
+	f := &object{fresh: func() any { s := Fresh(); return &s }, check: checkScenario, extra: notBoth}
 	f.fields = []field{
 		{key: "scenario", doc: "The scenario's name: that of the file without .yaml.", form: id, of: at(func(s *Scenario) any { return &s.Name }), required: true},
 		{key: "shows", doc: "What the scenario shows, in one line.", form: sentence, of: at(func(s *Scenario) any { return &s.Shows }), required: true},
@@ -76,7 +76,7 @@ func scenarioForm() *object {
 
 func clusterForm() *object {
 	zero := func() any { c := Fresh().Cluster; return &c }
-	return &object{noun: "cluster", fresh: zero, fields: []field{
+	return &object{fresh: zero, fields: []field{
 		{key: "brokers", doc: "Nodes of the group: a master and its slaves. Default 2.", form: integer{min: 1, max: 5}, of: at(func(c *Cluster) any { return &c.Brokers })},
 		{key: "rtt", doc: "Base round trip of the network. Default: what the world has.", form: duration{0, 10 * time.Second}, of: at(func(c *Cluster) any { return &c.RTT })},
 		{key: "slaveFlushDiskType", doc: "flushDiskType of the slaves. Default: the master's.", form: flushes, of: at(func(c *Cluster) any { return &c.SlaveFlushDiskType })},
@@ -86,16 +86,16 @@ func clusterForm() *object {
 }
 
 func diskForm() *object {
-	return &object{noun: "disk", fresh: func() any { d := Fresh().Disk; return &d }, fields: []field{
-		{key: "model", doc: "What a power cut leaves: worst (nothing that no fsync covered; default) or writeback (pages older than 30 s survive).", form: wordsOf([]string{"worst", "writeback"}, "model"), of: at(func(d *Disk) any { return &d.Model })},
-		{key: "names", doc: "Which syncs make a file's name durable: ext4 (its own fsync; default) or posix (its directory's).", form: wordsOf([]string{"ext4", "posix"}, "names"), of: at(func(d *Disk) any { return &d.Names })},
-		{key: "fsync", doc: "modelled: durable by bookkeeping (default). real: the disk below is synced as well.", form: wordsOf([]string{"modelled", "real"}, "fsync"), of: at(func(d *Disk) any { return &d.Fsync })},
+	return &object{fresh: func() any { d := Fresh().Disk; return &d }, fields: []field{
+		{key: "model", doc: "What a power cut leaves: worst (nothing that no fsync covered; default) or writeback (pages older than 30 s survive).", form: wordsOf([]string{"worst", "writeback"}), of: at(func(d *Disk) any { return &d.Model })},
+		{key: "names", doc: "Which syncs make a file's name durable: ext4 (its own fsync; default) or posix (its directory's).", form: wordsOf([]string{"ext4", "posix"}), of: at(func(d *Disk) any { return &d.Names })},
+		{key: "fsync", doc: "modelled: durable by bookkeeping (default). real: the disk below is synced as well.", form: wordsOf([]string{"modelled", "real"}), of: at(func(d *Disk) any { return &d.Fsync })},
 	}}
 }
 
 func loadForm() *object {
 	minute := duration{0, 10 * time.Minute}
-	return &object{noun: "load", fresh: func() any { l := Fresh().Load; return &l }, fields: []field{
+	return &object{fresh: func() any { l := Fresh().Load; return &l }, fields: []field{
 		{key: "rate", doc: "Messages a second. Default: that of the matrix for the system.", form: integer{min: 1, max: 1_000_000, unit: "msg/s"}, of: at(func(l *Workload) any { return &l.Rate })},
 		{key: "size", doc: "Mean body; sizes vary by a quarter around it. Default 1KiB.", form: size{64, 4 << 20}, of: at(func(l *Workload) any { return &l.Size })},
 		{key: "clients", doc: "Connections. Default 2.", form: integer{min: 1, max: 1000}, of: at(func(l *Workload) any { return &l.Clients })},
@@ -108,8 +108,8 @@ func loadForm() *object {
 }
 
 func expectForm() *object {
-	names := namesOf(anomalies, "an anomaly")
-	return &object{noun: "expect", fresh: fresh[Expect](), check: checkExpect, fields: []field{
+	names := namesOf(anomalies)
+	return &object{fresh: fresh[Expect](), check: checkExpect, fields: []field{
 		{key: "systems", doc: "Only for these systems.", form: systems, of: at(func(e *Expect) any { return &e.Systems })},
 		{key: "contracts", doc: "Only for these contracts.", form: contractList{}, of: at(func(e *Expect) any { return &e.Contracts })},
 		{key: "verdict", doc: "One of these verdicts.", form: list{of: verdicts, max: 4, lenient: true}, of: at(func(e *Expect) any { return &e.Verdict })},
@@ -122,7 +122,7 @@ func expectForm() *object {
 }
 
 func planForm() *object {
-	return &object{noun: "plan", fresh: func() any { p := freshPlan(); return &p }, check: checkPlan, fields: []field{
+	return &object{fresh: func() any { p := freshPlan(); return &p }, check: checkPlan, fields: []field{
 		{key: "seed", doc: "Of the plan, when the command gives none. Default 1.", form: seed, of: at(func(p *Plan) any { return &p.Seed })},
 		{key: "length", doc: "From the begin of the schedule to the end of the final quiet phase. Default 30s.", form: lasting, of: at(func(p *Plan) any { return &p.Timing.Length })},
 		{key: "quiet", doc: "Between two faults, and at the end; a range such as [1s, 3s] is drawn from. Default 2s.", form: ranged{lasting}, of: at(func(p *Plan) any { return ends(&p.Timing.Quiet) })},
@@ -144,16 +144,16 @@ type figure struct {
 // figureTable lists the keys of nemesis.Params, in its order.
 func figureTable() []figure {
 	return []figure{
-		{"shape", "partition: its form.", wordsOf(nemesis.Shapes(), "shape"), func(p *nemesis.Params) any { return &p.Shape }, false},
-		{"peer", "network faults: the other end. Default: everybody else.", wordsOf(nemesis.Peers(), "peer"), func(p *nemesis.Params) any { return &p.Peer }, false},
+		{"shape", "partition: its form.", wordsOf(nemesis.Shapes()), func(p *nemesis.Params) any { return &p.Shape }, false},
+		{"peer", "network faults: the other end. Default: everybody else.", wordsOf(nemesis.Peers()), func(p *nemesis.Params) any { return &p.Peer }, false},
 		{"percent", "loss, duplicate, reorder: share of packets.", number{0, 100, true}, func(p *nemesis.Params) any { return &p.Percent }, true},
 		{"delay", "delay, reorder, fsync-slow: how late. clock-jump: how far, backwards when negative.", duration{-nemesis.JumpMax, nemesis.JumpMax}, func(p *nemesis.Params) any { return &p.Delay }, true},
 		{"jitter", "delay: spread around it.", duration{0, nemesis.DelayMax}, func(p *nemesis.Params) any { return &p.Jitter }, true},
-		{"distribution", "delay: how it is spread.", wordsOf(nemesis.Distributions(), "distribution"), func(p *nemesis.Params) any { return &p.Distribution }, false},
+		{"distribution", "delay: how it is spread.", wordsOf(nemesis.Distributions()), func(p *nemesis.Params) any { return &p.Distribution }, false},
 		{"rate", "bandwidth: bytes a second.", size{1, nemesis.RateMax}, func(p *nemesis.Params) any { return &p.Rate }, true},
 		{"path", "disk faults: prefix of the file's path below the store. Default commitlog.", local, func(p *nemesis.Params) any { return &p.Path }, false},
 		{"times", "fsync-error, write-error, read-error: calls that fail. Default 0: all until it ends.", integer{min: 0, max: nemesis.TimesMax}, func(p *nemesis.Params) any { return &p.Times }, true},
-		{"pages", "fsync-error: what becomes of the pages: drop (clean, but not durable; default) or keep.", wordsOf(nemesis.PageFates(), "pages"), func(p *nemesis.Params) any { return &p.Pages }, false},
+		{"pages", "fsync-error: what becomes of the pages: drop (clean, but not durable; default) or keep.", wordsOf(nemesis.PageFates()), func(p *nemesis.Params) any { return &p.Pages }, false},
 		{"bytes", "disk-full: bytes that are left free. bit-flip: how many bits.", size{0, nemesis.BytesMax}, func(p *nemesis.Params) any { return &p.Bytes }, true},
 		{"ppm", "clock-drift: parts per million, slow when negative.", number{-nemesis.PPMMax, nemesis.PPMMax, false}, func(p *nemesis.Params) any { return &p.PPM }, true},
 		{"version", "upgrade: to which version of the system.", version, func(p *nemesis.Params) any { return &p.Version }, false},
@@ -163,7 +163,7 @@ func figureTable() []figure {
 }
 
 func surviveForm() *object {
-	return &object{noun: "survive", fresh: fresh[nemesis.Survive](), fields: []field{
+	return &object{fresh: fresh[nemesis.Survive](), fields: []field{
 		{key: "percent", doc: "Share of younger pages that survive all the same.", form: integer{min: 0, max: 100}, of: at(func(s *nemesis.Survive) any { return &s.Percent })},
 		{key: "writeback", doc: "Pages older than the kernel's expiry, 30 s, survive.", form: boolean{}, of: at(func(s *nemesis.Survive) any { return &s.Writeback })},
 		{key: "tear", doc: "The youngest survivor may be torn.", form: boolean{}, of: at(func(s *nemesis.Survive) any { return &s.Tear })},
@@ -182,13 +182,13 @@ func kindDoc() string {
 }
 
 func faultForm() *object {
-	f := &object{noun: "fault", fresh: fresh[nemesis.Fault](), check: checkFault, extra: kindSchemas}
+	f := &object{fresh: fresh[nemesis.Fault](), check: checkFault, extra: kindSchemas}
 	f.fields = []field{
-		{key: "kind", doc: kindDoc(), form: wordsOf(nemesis.Kinds(), "kind"), of: at(func(f *nemesis.Fault) any { return &f.Kind }), required: true},
-		{key: "target", doc: "Which nodes, by role when it strikes. Default master.", form: wordsOf(nemesis.Targets(), "target"), of: at(func(f *nemesis.Fault) any { return &f.Target })},
+		{key: "kind", doc: kindDoc(), form: wordsOf(nemesis.Kinds()), of: at(func(f *nemesis.Fault) any { return &f.Kind }), required: true},
+		{key: "target", doc: "Which nodes, by role when it strikes. Default master.", form: wordsOf(nemesis.Targets()), of: at(func(f *nemesis.Fault) any { return &f.Target })},
 		{key: "at", doc: "When it strikes at the earliest, after the schedule began. Default 0s.", form: lasting, of: at(func(f *nemesis.Fault) any { return &f.At })},
 		{key: "for", doc: "How long until it ends or recovery begins. Default 0s: at once; faults that only last need more.", form: lasting, of: at(func(f *nemesis.Fault) any { return &f.For })},
-		{key: "recovery", doc: "Of faults that stop a node: returns in its role (default), or another node is promoted.", form: wordsOf(nemesis.Recoveries(), "recovery"), of: at(func(f *nemesis.Fault) any { return &f.Recovery })},
+		{key: "recovery", doc: "Of faults that stop a node: returns in its role (default), or another node is promoted.", form: wordsOf(nemesis.Recoveries()), of: at(func(f *nemesis.Fault) any { return &f.Recovery })},
 	}
 	for _, x := range figures() {
 		f.fields = append(f.fields, field{key: x.key, doc: x.doc, form: x.form, of: at(func(f *nemesis.Fault) any { return x.of(&f.Params) })})
@@ -201,12 +201,12 @@ func faultForm() *object {
 }
 
 func choiceForm() *object {
-	f := &object{noun: "choice", fresh: func() any { return &nemesis.Choice{Weight: 1} }, extra: kindSchemas}
+	f := &object{fresh: func() any { return &nemesis.Choice{Weight: 1} }, extra: kindSchemas}
 	f.fields = []field{
-		{key: "kind", doc: kindDoc(), form: wordsOf(nemesis.Kinds()[1:], "kind"), of: at(func(c *nemesis.Choice) any { return &c.Kind }), required: true},
+		{key: "kind", doc: kindDoc(), form: wordsOf(nemesis.Kinds()[1:]), of: at(func(c *nemesis.Choice) any { return &c.Kind }), required: true},
 		{key: "weight", doc: "How often in a round. Default 1.", form: integer{min: 1, max: nemesis.WeightMax}, of: at(func(c *nemesis.Choice) any { return &c.Weight })},
-		{key: "target", doc: "Which nodes; of a list one is drawn. Default master.", form: list{of: wordsOf(nemesis.Targets(), "target"), max: 20, lenient: true}, of: at(func(c *nemesis.Choice) any { return &c.Targets })},
-		{key: "recovery", doc: "Of faults that stop a node; of a list one is drawn. Default returns.", form: list{of: wordsOf(nemesis.Recoveries(), "recovery"), max: 20, lenient: true}, of: at(func(c *nemesis.Choice) any { return &c.Recoveries })},
+		{key: "target", doc: "Which nodes; of a list one is drawn. Default master.", form: list{of: wordsOf(nemesis.Targets()), max: 20, lenient: true}, of: at(func(c *nemesis.Choice) any { return &c.Targets })},
+		{key: "recovery", doc: "Of faults that stop a node; of a list one is drawn. Default returns.", form: list{of: wordsOf(nemesis.Recoveries()), max: 20, lenient: true}, of: at(func(c *nemesis.Choice) any { return &c.Recoveries })},
 		{key: "for", doc: "How long it lasts; a range such as [1s, 3s] is drawn from. Default: the plan's.", form: optional{ranged{lasting}, at(func(r *nemesis.Range) any { return ends(r) })}, of: at(func(c *nemesis.Choice) any { return &c.For })},
 	}
 	for _, x := range figures() {
