@@ -108,6 +108,13 @@ func TestCrash(t *testing.T) {
 		{"a failed sync", "create f; write f one; sync f; syncdir .; write f two; fail f", "f=one", "f=one"},
 		{"a failed sync, and one that succeeds", "create f; write f one; sync f; syncdir .; write f two; fail f; sync f", "f=one", "f=one"},
 		{"a failed sync, written again", "create f; write f one; sync f; syncdir .; write f two; fail f; append f X; sync f", "f=twoX", "f=twoX"},
+		{"renamed over another, failed to sync, synced", "create f; write f old; sync f; syncdir .; create g; write g new; rename g f; syncdir .; fail f; sync f", "f=new", "f=\x00\x00\x00"},
+		{"renamed over another, then written", "create f; write f old; sync f; syncdir .; create g; write g new; rename g f; syncdir .; write f late", "f=new", "f="},
+		{"a name taken over, what had it before was renamed", "create f; write f old; sync f; syncdir .; rename f g; create f; write f new; sync f", "f=new g=old", "f=old"},
+		{"renamed to another directory, that one synced", "mkdir a; mkdir b; create a/f; write a/f one; sync a/f; rename a/f b/f; syncdir b", "b/f=one", ""},
+		{"renamed to another directory, the old one synced", "mkdir a; mkdir b; syncdir .; create a/f; write a/f one; sync a/f; rename a/f b/f; syncdir a", "b/f=one", "b/f=one"},
+		{"removed, made anew, synced", "create f; write f old; sync f; syncdir .; remove f; create f; write f new; sync f", "f=new", "f=old"},
+		{"a directory removed, its name synced", "mkdir d; create d/f; write d/f one; sync d/f; syncdir d; syncdir .; remove d/f; remove d; syncdir .", "", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			m := script(t, row.script)

@@ -179,14 +179,18 @@ func (v *volume) survivePages(rng *rand.Rand, loss vfs.Loss, files []fileAtRisk,
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.order, b.order) })
 	byPage := map[pageKey][]vfs.Extent{}
 	v.lucky = map[uint64][]span{}
+	sizes := map[*inode]int64{}
+	for _, f := range files {
+		sizes[f.n] = f.n.pages.durable
+	}
 	for _, e := range vfs.Survivors(rng, v.extents(all), loss) {
 		id, _ := strconv.ParseUint(e.Name, 10, 64) // our own FormatUint
 		k := pageKey{id, e.Off / pageSize}
 		byPage[k] = append(byPage[k], e)
-		ino := v.table.byID[id].ino
-		v.lucky[ino] = append(v.lucky[ino], span{e.Off, e.Off + e.Len})
+		n := v.table.byID[id]
+		v.lucky[n.ino] = append(v.lucky[n.ino], span{e.Off, e.Off + e.Len})
+		sizes[n] = max(sizes[n], e.Off+e.Len)
 	}
-	sizes := map[*inode]int64{}
 	for _, c := range all {
 		pieces := byPage[pageKey{c.n.id, c.page}]
 		if len(pieces) > 0 {
@@ -194,14 +198,12 @@ func (v *volume) survivePages(rng *rand.Rand, loss vfs.Loss, files []fileAtRisk,
 		} else {
 			impact.PagesLost++
 		}
-		end, err := c.settle(rng, pieces, impact)
-		if err != nil {
+		if err := c.settle(rng, pieces, sizes[c.n], impact); err != nil {
 			return fmt.Errorf("restore page %d of %s: %w", c.page, c.n.path(), err)
 		}
-		sizes[c.n] = max(sizes[c.n], end)
 	}
 	for _, f := range files {
-		if err := f.n.resize(max(f.n.pages.durable, sizes[f.n])); err != nil {
+		if err := f.n.resize(sizes[f.n]); err != nil {
 			return fmt.Errorf("restore the size of %s: %w", f.path, err)
 		}
 	}
@@ -231,13 +233,13 @@ func (v *volume) extents(all []candidate) []vfs.Extent {
 	return extents
 }
 
-// settle writes what the cut leaves of one page: its durable content, and over it the pieces that survive. It returns
-// where the last piece ends, 0 for none.
-func (c candidate) settle(rng *rand.Rand, pieces []vfs.Extent, impact *Impact) (end int64, err error) {
+// settle writes what the cut leaves of one page, up to the file's new size: its durable content, and over it the pieces
+// that survive.
+func (c candidate) settle(rng *rand.Rand, pieces []vfs.Extent, size int64, impact *Impact) error {
 	off := c.page * pageSize
 	current, after, err := c.n.contents(c.lost)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, p := range pieces {
 		from, to := p.Off-off, p.Off-off+p.Len
@@ -250,14 +252,12 @@ func (c candidate) settle(rng *rand.Rand, pieces []vfs.Extent, impact *Impact) (
 		} else {
 			copy(after[from:to], current[from:to])
 		}
-		end = max(end, p.Off+p.Len)
 	}
 	impact.BytesLost += different(current, after)
-	limit := max(c.n.pages.durable, end) - off
-	if limit <= 0 {
-		return end, nil // beyond what will be the end
+	if off >= size {
+		return nil
 	}
-	return end, c.n.writeAt(after[:min(limit, pageSize)], off)
+	return c.n.writeAt(after[:min(size-off, pageSize)], off)
 }
 
 // different counts the bytes in which a and b, equally long, differ.
