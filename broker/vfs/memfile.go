@@ -77,7 +77,7 @@ func (f *memFile) Truncate(size int64) error {
 		return fs.ErrInvalid
 	}
 	n := f.node
-	for i := int(size / Page); i < max(len(n.data), len(n.image)); i++ {
+	for i := int(size / Page); size < n.size && i < max(len(n.data), len(n.image)); i++ {
 		if n.page(int64(i)) == nil && (i >= len(n.image) || n.image[i] == nil) {
 			continue
 		}
