@@ -1,10 +1,13 @@
 package vfs
 
 import (
+	"bytes"
 	"io"
 	"io/fs"
 	"slices"
 )
+
+var zeroes page
 
 // memFile is an open file of Mem.
 type memFile struct {
@@ -77,16 +80,15 @@ func (f *memFile) Truncate(size int64) error {
 		return fs.ErrInvalid
 	}
 	n := f.node
-	for i := int(size / Page); size < n.size && i < max(len(n.data), len(n.image)); i++ {
-		if n.page(int64(i)) == nil && (i >= len(n.image) || n.image[i] == nil) {
+	for i := int(size / Page); size < n.size && i < len(n.data); i++ {
+		from := max(size-int64(i)*Page, 0)
+		if p := n.data[i]; p == nil || bytes.Equal(p[from:], zeroes[from:]) { // cutting off zeroes changes no page
 			continue
 		}
-		if from := size - int64(i)*Page; from > 0 {
-			clear(f.m.dirty(n, i)[from:])
-			continue
+		clear(f.m.dirty(n, i)[from:])
+		if from == 0 {
+			n.data[i] = nil
 		}
-		f.m.dirty(n, i)
-		n.data[i] = nil
 	}
 	n.size, n.grown = size, growth{size, f.m.now}
 	return nil
@@ -102,11 +104,26 @@ func (f *memFile) Sync() error {
 		n.image = grow(n.image, d.index)
 		n.image[d.index] = n.data[d.index]
 	}
+	n.cutImage()
 	n.durableSize, n.flushedSize = n.size, 0
 	n.flushed = slices.DeleteFunc(n.flushed, func(p flushedPage) bool { return n.state[p.index] != clean })
 	f.clean()
 	f.m.events.SyncedFile(n)
 	return nil
+}
+
+// cutImage frees what is durable beyond the size: a page whose truncation a failed Sync has forgotten does not come back
+// when the file grows.
+func (n *inode) cutImage() {
+	for i := int(n.size / Page); i < len(n.image); i++ {
+		p, from := n.image[i], max(n.size-int64(i)*Page, 0)
+		if p == nil || bytes.Equal(p[from:], zeroes[from:]) {
+			continue
+		}
+		own := new(page)
+		copy(own[:from], p[:])
+		n.image[i] = own
+	}
 }
 
 // clean forgets what is dirty: after a Sync, and after one that failed and left the pages readable, not durable.

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -94,13 +95,8 @@ func (v *volume) truncate(n *inode, size int64) error {
 	defer n.mu.Unlock()
 	p := &n.pages
 	if size < p.size {
-		if err := v.touch(n, size, p.size); err != nil {
+		if err := v.touchCutOff(n, size); err != nil {
 			return err
-		}
-		if size%pageSize != 0 { // the rest of the last page becomes zeroes
-			if err := v.touch(n, size, size+1); err != nil {
-				return err
-			}
 		}
 	}
 	if err := v.giveBack(path, n.fd, func() error { return unix.Ftruncate(n.fd, size) }); err != nil {
@@ -132,6 +128,36 @@ func (v *volume) touch(n *inode, from, to int64) error {
 		if err := n.pages.touch(n, data, from, now, v.nextOrder); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// touchCutOff keeps what a truncation to size takes away. Where that is zeroes it changes no page. Caller holds n.mu.
+func (v *volume) touchCutOff(n *inode, size int64) error {
+	const most = 64 * pageSize
+	now, buf := monotonic(), make([]byte, most)
+	for from := size; from < n.pages.size; {
+		data, err := unix.Seek(n.fd, from, unix.SEEK_DATA)
+		if err == unix.ENXIO {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		from = data &^ (most - 1)
+		if err := readFull(n, buf, from); err != nil {
+			return err
+		}
+		clear(buf[:min(max(size-from, 0), most)])
+		for page := int64(0); page < most; page += pageSize {
+			if bytes.Equal(buf[page:page+pageSize], zeroPage[:]) {
+				continue
+			}
+			if err := n.pages.touch(n, from+page, from+page+1, now, v.nextOrder); err != nil {
+				return err
+			}
+		}
+		from += most
 	}
 	return nil
 }

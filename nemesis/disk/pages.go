@@ -127,6 +127,7 @@ func (p *pages) endSync(ok, keep bool) (bytesDurable int64) {
 	p.inSync, p.syncing = false, nil
 	if ok {
 		p.durable = p.syncSize
+		p.cutStale()
 		return int64(len(snapshot)) * pageSize
 	}
 	for page, old := range snapshot {
@@ -145,6 +146,17 @@ func (p *pages) endSync(ok, keep bool) (bytesDurable int64) {
 		}
 	}
 	return 0
+}
+
+// cutStale frees what stale pages have on the platter beyond the durable size: a truncation that a failed fsync has
+// forgotten is not undone when the file grows.
+func (p *pages) cutStale() {
+	for page, old := range p.stale {
+		if end := p.durable - page*pageSize; old.data != nil && end < pageSize {
+			old.data = kept(old.data[:max(end, 0)])
+			p.stale[page] = old
+		}
+	}
 }
 
 // flush makes the dirty pages durable up to the file's end, and of the size what they reach. What a truncation cut off

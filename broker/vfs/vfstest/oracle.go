@@ -151,8 +151,10 @@ func (o *Oracle) doFile(f *object, op Op) error {
 		copy(f.content[op.Off:], op.Bytes())
 		f.soil(int(op.Off), int(op.Off+op.Len))
 	case Truncate:
-		if size := int(op.Len); size < len(f.content) {
-			f.soil(size, len(f.content))
+		for at := int(op.Len); at < len(f.content); at++ { // cutting off zeroes changes no page
+			if f.content[at] != 0 {
+				f.soil(at, at+1)
+			}
 		}
 		f.content = resized(f.content, int(op.Len))
 	case Sync:
