@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(benchEnv) != "" {
 		os.Exit(runBench(os.Args[1:]))
 	}
+	if os.Getenv(usernsEnv) != "" {
+		os.Exit(runUserns(os.Args[1]))
+	}
 	if os.Getenv("HOLDFAST_LONG") == "" {
 		if err := flag.Set("rapid.checks", "25"); err != nil {
 			panic(err)
