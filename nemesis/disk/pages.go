@@ -56,6 +56,9 @@ func (p *pages) touch(file reader, from, to int64, now int64, order func() uint6
 	for first < end && p.known(end-1) {
 		end--
 	}
+	if first == end && len(p.stale) == 0 {
+		return nil
+	}
 	var span []byte // one read, whatever is known in between
 	if length := min(end*pageSize, p.size) - first*pageSize; length > 0 && !file.Hole(first*pageSize, length) {
 		buf := spans.Get().(*[]byte)
