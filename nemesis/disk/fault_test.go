@@ -300,6 +300,14 @@ func TestFlippedBits(t *testing.T) {
 	if got := r.do("a", order{Op: orderRead, Path: "log/f"}).Data; got[flips[0].Off] == 'x' && got[flips[1].Off] == 'x' && got[flips[2].Off] == 'x' {
 		t.Error("the node reads what it wrote")
 	}
+	r.hands["a"].kill()
+	r.hands["a"].wait()
+	if err := r.c.Detach("a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.c.FlipBits("a", "log", 2*pageSize*8+1, 7); err != nil {
+		t.Errorf("what has survived a cut is durable: %v", err)
+	}
 }
 
 func TestFaultSpecs(t *testing.T) {

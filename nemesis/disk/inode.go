@@ -34,7 +34,7 @@ type inode struct {
 	echo   int64 // 1 + offset of the last read that failed on purpose, which the kernel repeats; 0: none
 
 	writes int  // since the last fsync began
-	eager  bool // that one covered one write or none: the backing disk begins with the next write at once, for the next fsync to find it done
+	eager  bool // that one covered one write at most: see beginEarly
 
 	reserved []span // allocated without being written
 }

@@ -31,6 +31,9 @@ func (v *volume) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uin
 	}
 	written, err := v.tryWrite(n, int64(in.Offset), data, mapped)
 	v.gate.RUnlock()
+	if v.real {
+		n.beginEarly(int64(in.Offset), int64(written))
+	}
 	if err != nil {
 		return 0, fuse.ToStatus(err)
 	}
@@ -77,7 +80,7 @@ func head(data [][]byte, n int64) [][]byte {
 func (v *volume) write(n *inode, off int64, data [][]byte) (uint32, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	written, from := 0, off
+	written := 0
 	for _, b := range data {
 		end := off + int64(len(b))
 		if err := n.pages.touch(n, off, end, monotonic(), v.nextOrder); err != nil {
@@ -90,11 +93,19 @@ func (v *volume) write(n *inode, off int64, data [][]byte) (uint32, error) {
 		off, written = end, written+len(b)
 	}
 	n.writes++
-	if v.real && n.eager && n.writes == 1 { // refused: the fsync does it all
-		_ = unix.SyncFileRange(n.fd, from, off-from, unix.SYNC_FILE_RANGE_WRITE)
-	}
 	v.meter.wrote(written)
 	return uint32(written), nil
+}
+
+// beginEarly has the backing disk begin with a write at once where each write has its own fsync, which then finds part of
+// the work done: it hides what the way through this process costs (4 KiB and fsync from 1.56 to 1.42 times the bare disk).
+func (n *inode) beginEarly(off, length int64) {
+	n.mu.Lock()
+	early := n.eager && n.writes == 1
+	n.mu.Unlock()
+	if early {
+		_ = unix.SyncFileRange(n.fd, off, length, unix.SYNC_FILE_RANGE_WRITE) // refused: the fsync does it all
+	}
 }
 
 // lateWrite takes mapped pages that the kernel brings after the cut: dirty in its page cache at the cut, they are

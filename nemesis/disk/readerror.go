@@ -29,9 +29,9 @@ func (v *volume) failsRead(n *inode, off int64, length int) bool {
 	return fails
 }
 
-// forget has the kernel drop what it has cached of the files whose path begins with prefix, so that reads of them reach
+// dropCached has the kernel drop what it has cached of the files whose path begins with prefix, so that reads of them reach
 // the disk. It waits for the dirty pages among them to be written down first.
-func (v *volume) forget(prefix string) {
+func (v *volume) dropCached(prefix string) {
 	v.gate.RLock()
 	server := v.server
 	v.gate.RUnlock()

@@ -225,7 +225,7 @@ func (s *server) setFault(v *volume, r request) error {
 		return err
 	}
 	if spec.Kind == nemesis.ReadError {
-		v.forget(spec.Path)
+		v.dropCached(spec.Path)
 	}
 	return nil
 }
