@@ -93,6 +93,20 @@ func TestFaultsStrikeByPathAndTimes(t *testing.T) {
 	}
 }
 
+// TestReadErrorOfOnePage: what the kernel's read-ahead alone would notice reaches the process.
+func TestReadErrorOfOnePage(t *testing.T) {
+	r := prepare(t, Config{})
+	r.set(FaultSpec{Kind: nemesis.ReadError, Path: "other", Times: 1})
+	for _, want := range []error{syscall.EIO, nil} {
+		if _, err := r.try("a", order{Op: orderRead, Path: "other"}); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	if got, err := r.c.Clear("a", nemesis.ReadError); err != nil || got != (Affected{Calls: 1, Bytes: pageSize}) {
+		t.Errorf("%+v, %v; want one call for one page", got, err)
+	}
+}
+
 // TestReadErrorsReachTheCached reads a file into the kernel's cache, by read and by mapping, before its reads fail.
 func TestReadErrorsReachTheCached(t *testing.T) {
 	r := prepare(t, Config{})
@@ -130,6 +144,13 @@ func TestReadErrorsReachTheCached(t *testing.T) {
 	r.do("a", order{Op: orderWrite, Path: "log/f", Data: fill('y', 2*pageSize)})
 	if _, err := r.try("a", order{Op: orderRead, Path: "log/f"}); !errors.Is(err, syscall.EIO) {
 		t.Errorf("opened again: %v, want EIO", err)
+	}
+	r.do("a", order{Op: orderSync, Path: "log/f"})
+	f.Close()
+	r.cut("a")
+	r.restart("a") // with an empty cache; the fault is still there
+	if _, err := r.try("a", order{Op: orderRead, Path: "log/f"}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("after a cut: %v, want EIO", err)
 	}
 	if _, err := r.c.Clear("a", nemesis.ReadError); err != nil {
 		t.Fatal(err)
