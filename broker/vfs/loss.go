@@ -12,7 +12,7 @@ const (
 	// Ext4: a successful Sync of a file makes its own creation durable too (with the directories above it), a file
 	// renamed over another has its contents flushed, every other change of a name needs SyncDir or NamesCommit.
 	Ext4 NamesModel = iota
-	// Posix: every change of a name needs SyncDir of its directory.
+	// Posix: every change of a name needs SyncDir of its directory; a rename from one to another is whole with either.
 	Posix
 )
 

@@ -10,6 +10,9 @@
 // same file is in progress (it holds the inode's lock for the whole request, as ext4 does not), so under a slow fsync
 // writers wait here who would not on a disk; stores through a mapping do not wait. Latencies are not measured on it.
 //
+// Beside cuts a disk has faults ([FaultSpec]): fsyncs, writes and reads that fail, slow fsyncs, no space left; bits of what
+// was durable can be flipped while it is detached, and it can be lost whole. Each counts what it struck.
+//
 // A process that serves a FUSE mount and also touches it can deadlock, and a collector pause of the generator would
 // stall every node: so nobody but the nodes (and child processes made for the purpose) may open, stat, execute from or
 // change directory into a mount. A node that is down is read in its backing directory.
@@ -80,7 +83,7 @@ type Sync struct {
 
 // Stats is a volume's state at one instant.
 type Stats struct {
-	UnsyncedBytes int64         // of dirty pages that reached the disk and that no fsync covers; the kernel may hold more
+	UnsyncedBytes int64         // of dirty pages that reached the disk and that no fsync covers; the kernel may hold more, see Impact
 	UnsyncedNames int           // directory changes that a cut would undo under NamesPosix
 	Calls         int64         // requests served
 	Writes        int64         // WRITE requests applied

@@ -26,8 +26,8 @@ type FaultSpec struct {
 	Kind nemesis.Kind
 	// Path is the prefix of the files' paths below the volume's root, such as "commitlog"; empty: all files.
 	Path string
-	// Times is how many calls are struck; 0: all until Clear. The kernel asks twice for a page that it could not read: that
-	// counts once. DiskFull has none.
+	// Times is how many calls are struck; 0: all until Clear. The kernel asks twice for the first page that it could not
+	// read ahead: that counts once, and where it did not read ahead the next read of that page fails, too. DiskFull has none.
 	Times int
 	// Delay is FsyncSlow's, > 0.
 	Delay time.Duration

@@ -30,6 +30,7 @@ func (v *volume) fsync(n *inode) fuse.Status {
 	path := v.pathOf(n)
 	n.mu.Lock()
 	n.pages.beginSync()
+	n.eager, n.writes = n.writes <= 1, 0
 	covers := int64(len(n.pages.syncing)) * pageSize
 	n.mu.Unlock()
 	var slow, broken FaultSpec

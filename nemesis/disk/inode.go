@@ -33,6 +33,9 @@ type inode struct {
 	grown  growth
 	echo   int64 // 1 + offset of the last read that failed on purpose, which the kernel repeats; 0: none
 
+	writes int  // since the last fsync began
+	eager  bool // that one covered one write at most: see beginEarly
+
 	reserved []span // allocated without being written
 }
 

@@ -25,12 +25,20 @@ func TestMain(m *testing.M) {
 	if os.Getenv(benchEnv) != "" {
 		os.Exit(runBench(os.Args[1:]))
 	}
+	if os.Getenv(usernsEnv) != "" {
+		os.Exit(runUserns(os.Args[1]))
+	}
 	if os.Getenv("HOLDFAST_LONG") == "" {
 		if err := flag.Set("rapid.checks", "25"); err != nil {
 			panic(err)
 		}
 	}
 	if !sandbox.Inside() {
+		if os.Getenv("GORACE") == "" { // else every process of a test built with -race sleeps a second at its end
+			if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+				panic(err)
+			}
+		}
 		if impossible = sandbox.Probe(); impossible == nil {
 			code, err := sandbox.Enter()
 			if err != nil {

@@ -48,12 +48,16 @@ func (p *pages) touch(file reader, from, to int64, now int64, order func() uint6
 	if p.dirty == nil {
 		p.dirty = map[int64]before{}
 	}
-	first, end := from/pageSize, (to+pageSize-1)/pageSize
-	for first < end && p.known(first, now, order) {
+	whole, last := from/pageSize, (to+pageSize-1)/pageSize
+	first, end := whole, last
+	for first < end && p.known(first) {
 		first++
 	}
-	for first < end && p.known(end-1, now, order) {
+	for first < end && p.known(end-1) {
 		end--
+	}
+	if first == end && len(p.stale) == 0 {
+		return nil
 	}
 	var span []byte // one read, whatever is known in between
 	if length := min(end*pageSize, p.size) - first*pageSize; length > 0 && !file.Hole(first*pageSize, length) {
@@ -65,11 +69,16 @@ func (p *pages) touch(file reader, from, to int64, now int64, order func() uint6
 			return err
 		}
 	}
-	for page := first; page < end; page++ {
-		at := (page - first) * pageSize
-		if p.known(page, now, order) {
+	for page := whole; page < last; page++ {
+		if _, ok := p.dirty[page]; ok {
 			continue
 		}
+		if old, ok := p.stale[page]; ok { // dirty anew, so that the next fsync covers it
+			p.dirty[page] = before{data: old.data, since: now, order: order()}
+			delete(p.stale, page)
+			continue
+		}
+		at := (page - first) * pageSize
 		p.dirty[page] = before{data: kept(span[min(at, int64(len(span))):min(at+pageSize, int64(len(span)))]), since: now, order: order()}
 	}
 	return nil
@@ -78,17 +87,12 @@ func (p *pages) touch(file reader, from, to int64, now int64, order func() uint6
 // spans are buffers for what a write replaces.
 var spans = sync.Pool{New: func() any { return new([]byte) }}
 
-// known reports whether the page's durable content is kept already; a stale page becomes dirty anew, so that the next
-// fsync covers it.
-func (p *pages) known(page int64, now int64, order func() uint64) bool {
+// known reports whether the page's durable content is kept already.
+func (p *pages) known(page int64) bool {
 	if _, ok := p.dirty[page]; ok {
 		return true
 	}
-	old, ok := p.stale[page]
-	if ok {
-		p.dirty[page] = before{data: old.data, since: now, order: order()}
-		delete(p.stale, page)
-	}
+	_, ok := p.stale[page]
 	return ok
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // failsRead reports whether a read of the inode fails. The kernel reads ahead, finds the first page missing and asks for
-// it alone: the same failure a second time.
+// it alone: the same failure a second time. Did only the first one fail, the process would never see it.
 func (v *volume) failsRead(n *inode, off int64, length int) bool {
 	if !v.faults.is(nemesis.ReadError) {
 		return false
@@ -23,15 +23,15 @@ func (v *volume) failsRead(n *inode, off int64, length int) bool {
 	}
 	_, fails := v.faults.strike(nemesis.ReadError, path, int64(length))
 	n.echo = 0
-	if fails && length > pageSize {
+	if fails {
 		n.echo = off + 1
 	}
 	return fails
 }
 
-// forget has the kernel drop what it has cached of the files whose path begins with prefix, so that reads of them reach
+// dropCached has the kernel drop what it has cached of the files whose path begins with prefix, so that reads of them reach
 // the disk. It waits for the dirty pages among them to be written down first.
-func (v *volume) forget(prefix string) {
+func (v *volume) dropCached(prefix string) {
 	v.gate.RLock()
 	server := v.server
 	v.gate.RUnlock()

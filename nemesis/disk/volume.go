@@ -130,6 +130,7 @@ func (v *volume) openTree() error {
 	v.table = newInodes(root, &st)
 	v.names = journal{model: v.model, trashFD: trash}
 	v.dirs = map[uint64]*dirStream{}
+	v.lucky = nil // what is there is durable now
 	v.cut, v.isCut, v.released = false, make(chan struct{}), make(chan struct{})
 	v.meter.reset()
 	return nil

@@ -5,6 +5,7 @@ package vfstest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -233,14 +234,7 @@ func Explain(got, want Tree) string {
 	return b.String()
 }
 
-func sorted(t Tree) []string {
-	names := make([]string, 0, len(t))
-	for name := range t {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func sorted(t Tree) []string { return slices.Sorted(maps.Keys(t)) }
 
 // errTorn is what a FailSync that did not fail returns.
 var errTorn = errors.New("a sync that was to fail did not")
