@@ -75,6 +75,8 @@ type matrixPlan struct {
 	others map[string]cluster.System // prepared for rolling upgrades, by version
 	flags  matrixFlags
 	out    string
+	// scenario is the name of the only column of 'holdfast run'; empty for a matrix.
+	scenario string
 }
 
 // plan checks the flags and fills in the defaults. Its errors are wrong usage.
@@ -275,6 +277,9 @@ func (p *matrixPlan) ended(ctx context.Context, r *result.Result, err error) err
 	}
 	if broken := brokenTrials(r); broken != "" {
 		return exit(exitBroken, errors.New(broken))
+	}
+	if p.scenario != "" {
+		return scenarioEnded(r)
 	}
 	for _, c := range r.Cells {
 		if p.flags.failOn == "violated" && c.Verdict == result.Violated {

@@ -221,7 +221,7 @@ func (p *matrixPlan) newResult() (*result.Result, error) {
 	}
 	return &result.Result{
 		Schema: result.Schema, Tool: result.Tool{Version: version, Commit: commit}, Started: time.Now().UTC().Truncate(time.Second), Seed: m.Seed,
-		World: m.World.Name(), System: m.System, Host: h, ConfigDigest: p.digest(), Verdict: result.Inconclusive,
+		World: m.World.Name(), Scenario: p.scenario, System: m.System, Host: h, ConfigDigest: p.digest(), Verdict: result.Inconclusive,
 		Planned: len(m.Plan()), Command: m.Command, Settings: p.settings(), Rows: p.rows(),
 		Notes: notes,
 	}, nil

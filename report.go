@@ -71,6 +71,10 @@ func printReport(w io.Writer, r *result.Result, dir, format, output string) erro
 	if f, ok := w.(*os.File); ok {
 		opt = reports.Detect(f)
 	}
+	if r.Scenario != "" {
+		_, err := io.WriteString(w, reports.Scenario(r, dir, opt.Width, opt.Color))
+		return err
+	}
 	_, err := io.WriteString(w, reports.Text(r, dir, opt.Width, opt.Color))
 	return err
 }

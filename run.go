@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -28,6 +26,7 @@ type runFlags struct {
 	seed                 uint64
 	output               string
 	seedGiven, cutsGiven bool
+	file                 string // of the scenario; empty: an embedded one
 }
 
 func newRunCommand() *cobra.Command {
@@ -59,7 +58,7 @@ The exit code is 1 when the contract is violated or an expectation of the scenar
 	flags.StringVar(&f.home, "rocketmq-home", "", "directory of an unpacked Apache RocketMQ release, instead of jars by Maven")
 	flags.StringSliceVar(&f.contracts, "contracts", nil, "contracts to run it for, such as SYNC_MASTER/2+ASYNC_FLUSH (default the scenario's)")
 	flags.IntVar(&f.cuts, "cuts", 0, "trials of each contract, each on fresh stores (default the scenario's)")
-	flags.IntVar(&f.repeat, "repeat", 1, "how often the whole is run, with seeds one apart")
+	flags.IntVar(&f.repeat, "repeat", 1, "how often the whole is repeated: so many times the trials")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes, arrival times, phases of cuts and of a plan (default of a plan: the scenario's)")
 	flags.StringVar(&f.schedule, "schedule", "", "file of a saved schedule that is replayed instead of the scenario's faults")
 	flags.StringVar(&f.out, "out", "", "directory of the results (default out/run-SCENARIO-TIME)")
@@ -92,7 +91,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if f.dryRun {
 		return p.print(cmd.OutOrStdout(), f.output == "json")
 	}
-	return f.execute(cmd.Context(), p)
+	return f.matrix(p).execute(cmd)
 }
 
 func (f *runFlags) validate() error {
@@ -133,6 +132,9 @@ func (f *runFlags) plan(nameOrPath string) (*runPlan, error) {
 	s, err := scenario.Load(nameOrPath)
 	if err != nil {
 		return nil, err
+	}
+	if nameOrPath != s.Name {
+		f.file = nameOrPath
 	}
 	p := &runPlan{scenario: s, cuts: s.Cuts, seed: f.seed}
 	if p.system, err = cluster.ParseSystem(f.system); err != nil {
@@ -179,11 +181,6 @@ func (f *runFlags) rows(s scenario.Scenario, sys cluster.System) ([]result.Contr
 		return nil, fmt.Errorf("%s has none of the contracts asked for: %w", sys, sys.Supports(s.Rows()[0]))
 	}
 	return rows, nil
-}
-
-// execute runs the plan and reports it.
-func (f *runFlags) execute(context.Context, *runPlan) error {
-	return exit(exitBroken, errors.New("running a scenario needs a runner of schedules over scenarios.World; use --dry-run, or 'holdfast matrix'"))
 }
 
 // print prints what would be run.

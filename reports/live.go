@@ -282,6 +282,10 @@ func (l *Live) Finish(r *result.Result, dir string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.screen.erase()
+	if r.Scenario != "" {
+		l.print(scenarioBody(r, dir, l.opt.Width, l.paint))
+		return
+	}
 	v := newView(r, l.plan.Cells)
 	if len(r.Cells) > 0 {
 		l.print(v.overview(nil).text(l.opt.Width, l.paint))

@@ -12,12 +12,17 @@ import (
 // contract the verdict, what was measured, what was expected, and the command that repeats it. Commands and paths are never broken. dir
 // is where the files are; "" when nothing was saved.
 func Scenario(r *result.Result, dir string, width int, color bool) string {
-	paint := palette{color}
-	v := newView(r, nil)
 	var b strings.Builder
 	for _, line := range header(r) {
 		b.WriteString(wrap(line, width, "  "))
 	}
+	return b.String() + scenarioBody(r, dir, width, palette{color})
+}
+
+// scenarioBody is the report without the header.
+func scenarioBody(r *result.Result, dir string, width int, paint palette) string {
+	v := newView(r, nil)
+	var b strings.Builder
 	for _, f := range v.faults {
 		var cells []*result.Cell
 		for _, row := range v.rows {

@@ -13,6 +13,9 @@ type Column struct {
 	Scenario scenario.Scenario
 	// Replay are the faults instead of the scenario's own: a schedule that was saved. nil: the scenario's.
 	Replay nemesis.Schedule
+	// Seed is the one that the faults of the first trial are drawn from, those of the others from the numbers after it; 0: each
+	// trial's own.
+	Seed uint64
 	// Expect asks whether the scenario's expectations are met.
 	Expect bool
 }

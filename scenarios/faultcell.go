@@ -32,7 +32,7 @@ func (m *Matrix) open(p Planned, watch Watcher) *faultCell {
 	load, f := p.Column.load(m.Fault), p.Column.first()
 	c := &faultCell{m: m, plan: p, watch: watch, cell: result.Cell{
 		ID: p.ID, Contract: p.Contract, Fault: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery),
-		Name: p.Column.Name(), Shows: p.Column.Scenario.Shows, Schedule: steps(p.Column.Schedule(0)),
+		Name: p.Column.Name(), Shows: p.Column.Scenario.Shows, Schedule: steps(p.Column.Schedule(p.Column.Seed)),
 		Load:    result.Load{Offered: float64(load.Rate), Producers: load.Clients, Outstanding: load.InFlight, Size: load.Size},
 		Control: IsControl(p.Contract, *p.Column), Repeat: m.repeat(p.Contract, p.Column.Name()),
 		History: filepath.Join("cells", p.ID),
@@ -91,11 +91,14 @@ func (c *faultCell) finish() result.Cell {
 func (c *faultCell) trial(i int) Trial {
 	m, id, column := c.m, c.plan.ID, c.plan.Column
 	t := Trial{
-		Name: id, System: m.System, Contract: c.plan.Contract, Site: column.site(), Index: i, Of: c.plan.Cuts,
+		Name: id, Scenario: column.Name(), System: m.System, Contract: c.plan.Contract, Site: column.site(), Index: i, Of: c.plan.Cuts,
 		Seed: subSeed(m.Seed, id, i), Load: column.load(m.Fault), Alone: i < m.Alone,
 		Dir: filepath.Join(m.Out, "cells", id, fmt.Sprintf("cut-%d", i+1)),
 	}
 	t.Schedule = column.Schedule(t.Seed)
+	if column.Seed != 0 {
+		t.Schedule = column.Schedule(column.Seed + uint64(i))
+	}
 	if e, known := column.Scenario.Expected(m.System.String(), t.Contract); known && e.MinAcks > 0 {
 		t.Load.MinAcks = e.MinAcks
 	}

@@ -34,6 +34,7 @@ type Matrix struct {
 	Perf      *Performance // nil: no performance cells
 	Parallel  int          // fault cells side by side; their latency is compared with nothing
 	Command   string       // program and flags that a cell's repeat command begins with
+	Single    bool         // the command names the one column
 }
 
 // Planned is a cell that the matrix will fill.
@@ -165,9 +166,11 @@ func (k *keeper) err() error {
 // repeat returns the command that runs one cell again.
 func (m *Matrix) repeat(row result.Contract, column string) string {
 	words := []string{m.Command, "--contracts", ContractName(row)}
-	if column == result.NoFault {
+	switch {
+	case m.Single:
+	case column == result.NoFault:
 		words = append(words, "--faults", result.NoFault)
-	} else {
+	default:
 		words = append(words, "--faults", column, "--no-performance")
 	}
 	return strings.Join(words, " ")

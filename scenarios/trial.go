@@ -15,6 +15,7 @@ import (
 	"holdfast/loadgen"
 	"holdfast/nemesis"
 	"holdfast/reports/result"
+	"holdfast/scenarios/scenario"
 )
 
 // topic is the topic of every trial; its queues are enough to show interleaving and few enough to fill.
@@ -26,6 +27,7 @@ const (
 // Trial is one cluster from fresh stores to a verdict: one load, one fault, one history.
 type Trial struct {
 	Name     string // of the cell, for the history's header
+	Scenario string // that the schedule is of
 	System   result.System
 	Contract result.Contract
 	Schedule nemesis.Schedule
@@ -73,6 +75,10 @@ type Outcome struct {
 // is on disk even then.
 func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out Outcome, err error) {
 	if err := freshDir(t.Dir); err != nil {
+		return out, err
+	}
+	saved := scenario.Saved{Version: scenario.ScheduleVersion, Seed: t.Seed, Scenario: t.Scenario, Faults: t.Schedule}
+	if err := scenario.WriteSchedule(filepath.Join(t.Dir, "schedule.yaml"), saved); err != nil {
 		return out, err
 	}
 	progress("starting the cluster")

@@ -31,6 +31,7 @@ type Result struct {
 	Notes       []string  `json:"notes,omitzero"`       // what a reader must know of all cells: shortened HA intervals, a world that fell back
 	Interrupted bool      `json:"interrupted,omitzero"` // ended by SIGINT before the last cell
 	Planned     int       `json:"planned,omitzero"`     // cells that the matrix has when complete
+	Scenario    string    `json:"scenario,omitzero"`    // of a single scenario: its name; absent for a matrix
 	Command     string    `json:"command,omitzero"`     // the command line that repeats the whole
 	Rows        []Row     `json:"rows,omitzero"`        // how to repeat each row
 }
