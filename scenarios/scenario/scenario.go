@@ -90,7 +90,7 @@ func Fresh() Scenario {
 	return Scenario{
 		Cluster: Cluster{Brokers: 2},
 		Disk:    Disk{Model: "worst", Names: "ext4", Fsync: "modelled"},
-		Load:    Workload{Size: 1024, Clients: 2, Outstanding: 256, Timeout: 8 * time.Second, Consumers: 1},
+		Load:    Workload{Size: 1024, Clients: 2, Outstanding: 4096, Timeout: 8 * time.Second, Consumers: 1},
 		Cuts:    3,
 	}
 }

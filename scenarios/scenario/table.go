@@ -99,7 +99,7 @@ func loadForm() *object {
 		{key: "rate", doc: "Messages a second. Default: that of the matrix for the system.", form: integer{min: 1, max: 1_000_000, unit: "msg/s"}, of: at(func(l *Workload) any { return &l.Rate })},
 		{key: "size", doc: "Mean body; sizes vary by a quarter around it. Default 1KiB.", form: size{64, 4 << 20}, of: at(func(l *Workload) any { return &l.Size })},
 		{key: "clients", doc: "Connections. Default 2.", form: integer{min: 1, max: 1000}, of: at(func(l *Workload) any { return &l.Clients })},
-		{key: "outstanding", doc: "Sends outstanding on each connection at most. Default 256.", form: integer{min: 1, max: 100_000}, of: at(func(l *Workload) any { return &l.Outstanding })},
+		{key: "outstanding", doc: "Sends outstanding on each connection at most. Default 4096: what is sent to a host without power waits for its timeout.", form: integer{min: 1, max: 100_000}, of: at(func(l *Workload) any { return &l.Outstanding })},
 		{key: "hold", doc: "How long the rate must have been held before the schedule begins. Default: that of the matrix.", form: minute, of: at(func(l *Workload) any { return &l.Hold })},
 		{key: "after", doc: "How long the load goes on after the last heal. Default: that of the matrix.", form: minute, of: at(func(l *Workload) any { return &l.After })},
 		{key: "timeout", doc: "After which a client gives a request up. Default 8s.", form: duration{time.Millisecond, 10 * time.Minute}, of: at(func(l *Workload) any { return &l.Timeout })},
