@@ -123,7 +123,7 @@ func (c *cell) CatchUp(ctx context.Context) (held []string, err error) {
 	}
 	m := c.Group.Master()
 	for _, n := range c.Brokers() {
-		if n == m || !n.Running() {
+		if !n.follows() {
 			continue
 		}
 		if err = n.await(ctx, pollGroup, "caught up", func(ctx context.Context) error { return c.holds(ctx, m, n, end) }); err != nil {

@@ -40,7 +40,7 @@ func (c *cell) Inject(ctx context.Context, f nemesis.Fault, stamps scenarios.Sta
 	for _, name := range s.names {
 		c.down[name] = true
 	}
-	if f.Kind == nemesis.BitFlip { // the kill in it stopped the node
+	if f.Kind == nemesis.BitFlip || s.beside() { // the kill in it stopped the node; nobody is stopped yet
 		s.late = effect
 		return s, nil
 	}
@@ -141,7 +141,7 @@ func (c *cell) whole(ctx context.Context) error {
 		return err
 	}
 	for _, n := range c.Brokers() {
-		if n.Role != Slave || !n.Running() {
+		if !n.follows() {
 			continue
 		}
 		if err := n.await(ctx, pollGroup, "connected to its master", func(ctx context.Context) error { return c.linked(ctx, m, n) }); err != nil {
@@ -169,6 +169,11 @@ func (s *struck) recover(ctx context.Context, stamps scenarios.Stamps) error {
 	return fmt.Errorf("recovery %q is unknown", s.fault.Recovery)
 }
 
+// beside reports whether a slave is promoted while its master runs on.
+func (s *struck) beside() bool {
+	return s.fault.Kind == nemesis.Promote && s.fault.Target == nemesis.Slave
+}
+
 // promote makes the first slave that runs the master.
 func (s *struck) promote(ctx context.Context, stamps scenarios.Stamps) error {
 	for _, n := range s.c.Brokers() {
@@ -179,7 +184,11 @@ func (s *struck) promote(ctx context.Context, stamps scenarios.Stamps) error {
 			return nil
 		}
 		stamps.Role(s.c.Name, n.Name)
-		return s.c.Promote(ctx, n.Name, s.fault.Kind == nemesis.Promote && s.fault.Target == nemesis.Slave)
+		err := s.c.Promote(ctx, n.Name, s.beside())
+		if err == nil && s.beside() {
+			s.late = nemesis.Impact{"processes": 1} // the slave's, started anew as a master
+		}
+		return err
 	}
 	return errors.New("no running slave to promote")
 }

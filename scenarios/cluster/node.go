@@ -34,7 +34,8 @@ type Node struct {
 	Log    string         // file of its standard output and error
 
 	brokerID int
-	socket   int // outlet of the power line
+	socket   int  // outlet of the power line
+	rival    bool // runs on as the master that it was, beside the one that was promoted
 	haPort   uint16
 	settings Settings
 	process  process.Process
@@ -42,6 +43,9 @@ type Node struct {
 
 // Process returns the running process, or the last one that ran; nil before the first start. A nemesis signals it.
 func (n *Node) Process() process.Process { return n.process }
+
+// follows reports whether the node runs as a slave, so that it is to hold what the master holds.
+func (n *Node) follows() bool { return n.Role == Slave && !n.rival && n.Running() }
 
 // outlet is where the node's power comes from, on its cluster's line: it keeps it when its role changes.
 func (n *Node) outlet() int { return n.socket }

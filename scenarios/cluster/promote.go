@@ -18,6 +18,7 @@ func (g *Group) Promote(ctx context.Context, name string, beside bool) error {
 	if err := n.Kill(ctx); err != nil {
 		return err
 	}
+	old.rival = old.Running()
 	g.swap(n)
 	if err := g.StartNode(ctx, name); err != nil {
 		return err

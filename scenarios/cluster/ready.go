@@ -37,7 +37,7 @@ func (g *Group) routed(ctx context.Context) error {
 // returns at once.
 func (g *Group) CaughtUp(ctx context.Context) error {
 	for _, n := range g.Brokers() {
-		if n.Role != Slave || !n.Running() {
+		if !n.follows() {
 			continue
 		}
 		if err := n.await(ctx, pollGroup, "caught up", func(ctx context.Context) error { return g.level(ctx, n) }); err != nil {

@@ -111,7 +111,7 @@ func (g *Group) launch(n *Node) error {
 	if err != nil {
 		return broken("%w", err)
 	}
-	n.process = started
+	n.process, n.rival = started, false
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"holdfast/nemesis"
 	"holdfast/nemesis/process"
@@ -59,7 +60,7 @@ func kill(ctx context.Context, nodes []*Node, off bool) (nemesis.Impact, error) 
 func (s *struck) graceful(ctx context.Context) (nemesis.Impact, error) {
 	ended := int64(0)
 	for _, n := range s.nodes {
-		if s.fault.Off || s.fault.Kind == nemesis.Promote && n.Role == Slave {
+		if s.fault.Off || s.beside() {
 			continue
 		}
 		ran := n.Running()
@@ -217,8 +218,28 @@ func (s *struck) restart(ctx context.Context) error {
 			continue
 		}
 		if err := s.c.StartNode(ctx, n.Name); err != nil {
-			return err
+			return refusedToStart(n, err)
 		}
 	}
 	return s.c.AwaitMaster(ctx)
+}
+
+// refusedToStart is the error of a node that did not start after a fault: one that ended by itself has refused what it found, which is
+// an answer of the system and no trouble of the harness.
+func refusedToStart(n *Node, err error) error {
+	if n.Running() || n.Process() == nil {
+		return err
+	}
+	return &scenarios.Unfit{Reason: fmt.Sprintf("%s refuses to start: %s", n.Name, lastLine(n.Log))}
+}
+
+// lastLine is the last line of a node's log, as far as it fits a reason.
+func lastLine(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	last := lines[len(lines)-1]
+	return last[:min(len(last), 300)]
 }
