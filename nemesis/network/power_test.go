@@ -65,7 +65,7 @@ func TestRenew(t *testing.T) {
 	port := p.to.LocalAddr().(*net.UDPAddr)
 	r.in("b", func() (err error) { p.to, err = net.ListenUDP("udp4", port); return err })
 	defer p.to.Close()
-	go p.receive()
+	go p.receive(p.to)
 	r.clear(id)
 	if got := p.finish(); len(got) != 0 {
 		t.Errorf("the renewed host received %v, which was queued for the old one", got)

@@ -112,6 +112,7 @@ func TestShapes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
+		pairsOf(t, tt.name, rules)
 		var ids []RuleID
 		for _, r := range rules {
 			ids = append(ids, m.r.set(r))
@@ -267,6 +268,7 @@ func TestFaultsAsRules(t *testing.T) {
 	}
 }
 
+// pairsOf returns how many (from, to) the rules meet, and holds that none meets two of them.
 func pairsOf(t *testing.T, name string, rules []Rule) int {
 	pairs := 0
 	for _, from := range all {
