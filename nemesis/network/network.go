@@ -9,8 +9,9 @@
 // # What a packet is
 //
 // Segments of up to 64 KiB pass whole, with their virtio header, and their checksums are only completed when they leave
-// for a real wire, that is never: this makes the switch about as fast as a pair of veth devices. The MTU is 1500 all the
-// same, and while a rule is about a share of packets or a rate, the hosts that it concerns as senders cut segments up
+// for a real wire, that is never: so one stream has 0.6 of the throughput of a pair of veth devices (1.5 to 2 GB/s on 2
+// busy cores), and a round trip takes some 30 us more than over loopback. The MTU is 1500 all the same: one of 65000 was
+// no faster (0.61 and 0.60 of loopback, medians of three runs each), and while a rule is about a share of packets or a rate, the hosts that it concerns as senders cut segments up
 // before the switch sees them: a percentage is one of packets as a wire carries them. Under the other rules (drop, delay,
 // clog) and in [Stats] a packet may be a whole segment. Segments that a host had queued before the rule came are single
 // packets to it.
