@@ -11,10 +11,12 @@
 // Segments of up to 64 KiB pass whole, with their virtio header, and their checksums are only completed when they leave
 // for a real wire, that is never: so one stream has 0.6 of the throughput of a pair of veth devices (1.5 to 2 GB/s on 2
 // busy cores), and a round trip takes some 30 us more than over loopback. The MTU is 1500 all the same: one of 65000 gave
-// 0.64 of veth where 1500 gave 0.62 (medians of three runs). While a rule is about a share of packets or a rate, the hosts that it concerns as senders cut segments up
-// before the switch sees them: a percentage is one of packets as a wire carries them. Under the other rules (drop, delay,
-// clog) and in [Stats] a packet may be a whole segment. Segments that a host had queued before the rule came are single
-// packets to it.
+// 0.64 of veth where 1500 gave 0.62 (medians of three runs).
+//
+// While a rule is about a share of packets or a rate, the hosts that it concerns as senders cut segments up before the
+// switch sees them: a percentage is one of packets as a wire carries them. Under the other rules (drop, delay, clog) and
+// in [Stats] a packet may be a whole segment. Segments that a host had queued before the rule came are single packets to
+// it.
 //
 // # Order
 //
