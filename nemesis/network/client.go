@@ -23,6 +23,7 @@ var ErrClosed = errors.New("network: the switch has ended")
 // Config says how a switch works.
 type Config struct {
 	// RTT is the base round trip time between any two hosts, half of it each way; 0: as fast as it goes.
+	// What the switch itself needs comes on top: some 30 us without a base, some 80 us with one, whose timers wake late.
 	RTT time.Duration
 	// Seed is mixed into the seed of every rule.
 	Seed uint64

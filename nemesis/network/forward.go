@@ -74,7 +74,7 @@ func (s *packetSwitch) judge(l *lane, p *packet) (kept bool) {
 		return false
 	}
 	v.wait += s.half
-	if !v.hold && v.wait == 0 && l.flow.waiting == 0 && len(l.flow.held) == 0 {
+	if !v.hold && v.wait == 0 && l.flow.waiting == 0 {
 		l.flow.straight()
 		s.mu.Unlock()
 		for range v.copies {

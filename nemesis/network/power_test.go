@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -61,7 +62,14 @@ func TestRenew(t *testing.T) {
 	}
 	r.spaces["b"].Close()
 	r.spaces["b"] = ns
+	port := p.to.LocalAddr().(*net.UDPAddr)
+	r.in("b", func() (err error) { p.to, err = net.ListenUDP("udp4", port); return err })
+	defer p.to.Close()
+	go p.receive(p.to)
 	r.clear(id)
+	if got := p.finish(); len(got) != 0 {
+		t.Errorf("the renewed host received %v, which was queued for the old one", got)
+	}
 	if _, err := from.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -70,12 +78,6 @@ func TestRenew(t *testing.T) {
 	}
 	if _, err := from.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("after the renewal: got %v, want a reset connection", err)
-	}
-	q := newProbes(r, "a", "b")
-	q.send(1)
-	q.until(1)
-	if p.distinct() != 0 {
-		t.Error("the old namespace received a packet")
 	}
 }
 
@@ -164,6 +166,19 @@ func TestSelfTest(t *testing.T) {
 	}
 	if err := SelfTest(context.Background(), r.c); !errors.Is(err, ErrClosed) {
 		t.Errorf("no switch: got %v", err)
+	}
+}
+
+// TestInterrupted holds that the signals of a terminal do not end the switch.
+func TestInterrupted(t *testing.T) {
+	r := newRig(t, Config{})
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if err := syscall.Kill(r.c.PID(), sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := SelfTest(context.Background(), r.c); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -33,14 +33,14 @@ const fence = ^uint32(0)
 func newProbes(r *rig, from, to string) *probes {
 	p := &probes{r: r, from: r.udp(from), to: r.udp(to), seen: map[uint32]bool{}}
 	p.changed = sync.NewCond(&p.mu)
-	go p.receive()
+	go p.receive(p.to)
 	return p
 }
 
-func (p *probes) receive() {
+func (p *probes) receive(at *net.UDPConn) {
 	b := make([]byte, 2048)
 	for {
-		_, err := p.to.Read(b)
+		_, err := at.Read(b)
 		p.mu.Lock()
 		if p.err = err; err == nil {
 			n := binary.BigEndian.Uint32(b)

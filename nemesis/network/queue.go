@@ -44,7 +44,7 @@ func (q *queue) add(now time.Duration, f *flow, v verdict, p *packet) bool {
 	q.bytes += p.memory()
 	f.arrived++
 	e := &parcel{flow: f, packet: p, number: f.arrived, wait: v.wait, copies: v.copies, late: v.late}
-	if v.hold || len(f.held) > 0 {
+	if v.hold {
 		f.held = append(f.held, e)
 		return true
 	}

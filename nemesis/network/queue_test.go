@@ -31,7 +31,9 @@ func (m *queueModel) schedule(now time.Duration, s *sent) {
 	}
 }
 
-func packetOf(n int) *packet { return &packet{data: make([]byte, vnetHeader+n), mem: make([]byte, 512)} }
+func packetOf(n int) *packet {
+	return &packet{data: make([]byte, vnetHeader+n), mem: make([]byte, 512)}
+}
 
 // TestQueue drives the queue and the model with random packets, clogs, ends of clogs, pauses and discards: each packet
 // leaves once, when the model says.

@@ -112,6 +112,7 @@ func TestShapes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
+		pairsOf(t, tt.name, rules)
 		var ids []RuleID
 		for _, r := range rules {
 			ids = append(ids, m.r.set(r))
@@ -238,6 +239,8 @@ func TestFaultsAsRules(t *testing.T) {
 		{"delay of all hosts", nemesis.Fault{Kind: nemesis.Delay, Params: nemesis.Params{Delay: ms}}, all, nil, 42, 1, Rule{Delay: ms}},
 		{"loss between one and all nodes, itself among them", nemesis.Fault{Kind: nemesis.Loss, Params: nemesis.Params{Percent: 3}},
 			[]string{"n1"}, nodes, 8, 2, Rule{Loss: 3}},
+		{"loss between two and all nodes, both among them", nemesis.Fault{Kind: nemesis.Loss, Params: nemesis.Params{Percent: 3}},
+			[]string{"n1", "n2"}, nodes, 14, 2, Rule{Loss: 3}},
 		{"duplicate", nemesis.Fault{Kind: nemesis.Duplicate, Params: nemesis.Params{Percent: 3}}, []string{"n1"}, []string{"n2"}, 2, 2, Rule{Duplicate: 3}},
 		{"reorder", nemesis.Fault{Kind: nemesis.Reorder, Params: nemesis.Params{Percent: 3}}, []string{"n1"}, []string{"n2"}, 2, 2,
 			Rule{Reorder: 3, Delay: reorderDelay}},
@@ -265,6 +268,7 @@ func TestFaultsAsRules(t *testing.T) {
 	}
 }
 
+// pairsOf returns how many (from, to) the rules meet, and holds that none meets two of them.
 func pairsOf(t *testing.T, name string, rules []Rule) int {
 	pairs := 0
 	for _, from := range all {

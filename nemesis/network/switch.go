@@ -110,7 +110,7 @@ func (s *packetSwitch) lay() {
 // straighten makes a lane direct when nothing stands against it. s.mu is held.
 func (s *packetSwitch) straighten(l *lane) {
 	f := l.flow
-	l.direct.Store(s.half == 0 && len(f.streams) == 0 && f.waiting == 0 && len(f.held) == 0)
+	l.direct.Store(s.half == 0 && len(f.streams) == 0 && f.waiting == 0)
 }
 
 // start lets packets pass a host's device.

@@ -38,7 +38,7 @@ type flow struct {
 	passed  uint64        // the highest number of those that have gone
 	last    time.Duration // when the youngest packet in order is due
 	waiting int           // parcels in the queue and on their way out of it, those held excluded
-	held    []*parcel     // by a clog, oldest first
+	held    []*parcel     // oldest first. Invariant: none, unless clogged()
 }
 
 // stream is one rule as it applies to one flow.

@@ -29,6 +29,10 @@ func TestBothEndsSeeTheCut(t *testing.T) {
 			t.Errorf("outlet %d off: got %v, want %v", outlet, got, want)
 		}
 	}
+	if !theirs.AnyOff(Mask(1, 63)) || theirs.AnyOff(Mask(1, 62)) || theirs.AnyOff(0) {
+		t.Errorf("any off of {1, 63}: %v, of {1, 62}: %v, of none: %v; want true, false, false",
+			theirs.AnyOff(Mask(1, 63)), theirs.AnyOff(Mask(1, 62)), theirs.AnyOff(0))
+	}
 	theirs.Restore(Mask(63))
 	if ours.Off(63) || !ours.Off(0) {
 		t.Errorf("after the restore of 63: 63 off %v, 0 off %v; want false, true", ours.Off(63), ours.Off(0))
