@@ -127,7 +127,7 @@ func (p *matrixPlan) chooseWorld() (note string, err error) {
 	}
 	world := cluster.Sandbox{System: p.system, Others: p.others}
 	if sandbox.Inside() {
-		if world.NoNetwork = sandbox.Network(); world.NoNetwork != nil {
+		if world.NoNetwork = whyNot(sandbox.Network()); world.NoNetwork != nil {
 			note = fmt.Sprintf("all nodes share 127.0.0.1, for no packet switch is possible here: %v; see 'holdfast doctor'", world.NoNetwork)
 		}
 		m.World = world
@@ -142,12 +142,21 @@ func (p *matrixPlan) chooseWorld() (note string, err error) {
 	case p.flags.world == "sandbox" || !errors.As(err, &impossible):
 		return "", exit(exitBroken, fmt.Errorf("--world %s: %w; see 'holdfast doctor'", p.flags.world, err))
 	}
-	why := errors.New(impossible.Reason)
-	if impossible.Fix != "" {
-		why = fmt.Errorf("%s (%s)", impossible.Reason, impossible.Fix)
-	}
+	why := whyNot(impossible)
 	m.World = cluster.Loopback{System: p.system, Others: p.others, Instead: why}
 	return fmt.Sprintf("world loopback, for no sandbox is possible here: %v; see 'holdfast doctor'", why), nil
+}
+
+// whyNot is the reason of an *sandbox.Impossible with what mends it, for a sentence that says itself that it is not possible.
+func whyNot(err error) error {
+	var impossible *sandbox.Impossible
+	switch {
+	case !errors.As(err, &impossible):
+		return err
+	case impossible.Fix == "":
+		return errors.New(impossible.Reason)
+	}
+	return fmt.Errorf("%s (%s)", impossible.Reason, impossible.Fix)
 }
 
 // sandboxed says whether the fault cells run in the sandbox.
