@@ -54,9 +54,9 @@ func index(b bool) int {
 	return 0
 }
 
-// run goes through the schedule. Its clock stands still while a node is being stopped and brought back, so that what is
-// planned between two faults is there however long the first recovery takes. Whatever happens, every fault that was struck
-// is healed before it returns.
+// run goes through the schedule. Its clock stands still while a fault is being done or healed, and while one waits for the
+// group to serve: so a fault lasts at least as long as planned, and what is planned between two faults is there however long
+// the first recovery takes. Whatever happens, every fault that was struck is healed before it returns.
 func (c *campaign) run(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -78,9 +78,7 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if c.trial.Schedule[a.fault].Kind.TakesDown() {
-			clock = clock.Add(time.Since(began))
-		}
+		clock = clock.Add(time.Since(began))
 	}
 	return nil
 }
