@@ -91,6 +91,9 @@ func (c *Consumption) Snapshot() ConsumeSnapshot {
 	return ConsumeSnapshot{Polls: n.polls.Load(), Failed: n.failed.Load(), Delivered: n.delivered.Load(), Corrupt: n.corrupt.Load()}
 }
 
+// Abandon is Load.Abandon.
+func (c *Consumption) Abandon(node string) { c.worker.parting.Abandon(node) }
+
 // Stop ends the consumer: what is outstanding is waited for, up to hold plus client timeout.
 func (c *Consumption) Stop() (ConsumeSnapshot, error) {
 	c.worker.stopped.Store(true)
@@ -110,6 +113,7 @@ type PollWorker struct {
 	QueueName      func(queue int32) string
 
 	stopped atomic.Bool
+	parting parting
 	live    struct{ polls, failed, delivered, corrupt atomic.Int64 }
 	env     driver.Env
 	c       driver.Consumer
@@ -145,6 +149,7 @@ func (w *PollWorker) Run(env driver.Env, c driver.Consumer, rec *history.Recorde
 	}
 	buf := make([]driver.Completion, 2*w.Queues)
 	for {
+		w.parting.obey(c)
 		now := env.Now()
 		outstanding := w.issue(now)
 		if w.stopped.Load() && outstanding == 0 {

@@ -12,6 +12,7 @@ import (
 type Control struct {
 	stop atomic.Int64 // on Env's clock: no operation is started any more; 0: go on
 	mark atomic.Int64 // on Env's clock: operations intended before are not measured
+	parting
 
 	sent, failed, unknown atomic.Int64
 	acked                 [driver.Statuses]atomic.Int64
@@ -22,6 +23,22 @@ func (c *Control) Stop(now time.Duration) { c.stop.Store(max(int64(now), 1)) }
 
 // Mark begins a new measured window at time now: what happened before is in no figure but the live counters.
 func (c *Control) Mark(now time.Duration) { c.mark.Store(int64(now)) }
+
+// parting tells a worker of a node that it is to give up on.
+type parting struct{ gone atomic.Pointer[string] } // nil: none, or done
+
+// Abandon has the worker give up on a node that cannot answer any more, such as one without power: what is under way there
+// is completed at once, as unknown. One node at a time: a second call within the time of a Wait replaces the first.
+func (p *parting) Abandon(node string) { p.gone.Store(&node) }
+
+// obey gives up on that node, if connections can.
+func (p *parting) obey(connections any) {
+	if node := p.gone.Swap(nil); node != nil {
+		if a, can := connections.(driver.Abandoner); can {
+			a.Abandon(*node)
+		}
+	}
+}
 
 // counts are numbers of operations.
 type counts struct {

@@ -185,6 +185,13 @@ func (l *Load) Mark() {
 	}
 }
 
+// Abandon gives up on a node that cannot answer any more, such as one without power: Stop need not wait for its timeouts.
+func (l *Load) Abandon(node string) {
+	for _, t := range l.threads {
+		t.control.Abandon(node)
+	}
+}
+
 // Stop ends the load: nothing more is sent, and outstanding outcomes are waited for, which takes up to the client timeout.
 // It returns what the load was; a second call waits as well and returns the same.
 func (l *Load) Stop() Summary {

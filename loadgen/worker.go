@@ -126,6 +126,7 @@ func (w *Worker) schedule() {
 
 // obey takes over what Control says.
 func (w *Worker) obey() {
+	w.Control.parting.obey(w.p)
 	w.stop = time.Duration(w.Control.stop.Load())
 	if mark := time.Duration(w.Control.mark.Load()); mark != w.mark {
 		w.mark = mark

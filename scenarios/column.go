@@ -81,9 +81,6 @@ func (c Column) expectTime(l FaultLoad) time.Duration {
 		case f.Kind.TakesDown():
 			total += recoveryTime
 		}
-		if f.Kind == nemesis.Power && f.Recovery == nemesis.Promoted {
-			total += l.Timeout // what was sent to a host without power is waited for
-		}
 	}
 	return total
 }

@@ -92,7 +92,7 @@ func (c *faultCell) trial(i int) Trial {
 	m, id, column := c.m, c.plan.ID, c.plan.Column
 	t := Trial{
 		Name: id, Scenario: column.Name(), System: m.System, Contract: c.plan.Contract, Site: column.site(), Index: i, Of: c.plan.Cuts,
-		Seed: subSeed(m.Seed, id, i), Load: column.load(m.Fault), Alone: i < m.Alone,
+		Seed: subSeed(m.Seed, id, i), Load: column.load(m.Fault), Alone: i < m.alone(column),
 		Dir: filepath.Join(m.Out, "cells", id, fmt.Sprintf("cut-%d", i+1)),
 	}
 	t.Schedule = column.Schedule(t.Seed)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,8 +27,9 @@ type Matrix struct {
 	Speed     World // of the performance cells: the real disk, alone on the machine
 	Contracts []result.Contract
 	Columns   []Column
-	Cuts      int // trials of each fault cell; 0: as many as its scenario says
-	Alone     int // of them so many run alone on the machine, the first ones: they measure the time to recover
+	Cuts      int      // trials of each fault cell; 0: as many as its scenario says
+	Alone     int      // of them so many run alone on the machine, the first ones: they measure the time to recover
+	AloneIn   []string // columns of which that is asked; nil: all
 	Seed      uint64
 	Out       string // directory of results.json; trials go below it
 	Fault     FaultLoad
@@ -68,6 +70,14 @@ func (m *Matrix) Plan() []Planned {
 // cuts is how many trials a column has.
 func (m *Matrix) cuts(c *Column) int { return max(orElse(m.Cuts, c.Scenario.Cuts), 1) }
 
+// alone is how many trials of a column run alone.
+func (m *Matrix) alone(c *Column) int {
+	if m.AloneIn != nil && !slices.Contains(m.AloneIn, c.Name()) {
+		return 0
+	}
+	return min(m.Alone, m.cuts(c))
+}
+
 // Expect returns how long the cells that are not done take together.
 func (m *Matrix) Expect(done func(id string) bool) time.Duration {
 	var alone, together time.Duration
@@ -77,7 +87,7 @@ func (m *Matrix) Expect(done func(id string) bool) time.Duration {
 		case c.Column == nil:
 			alone += c.Expect
 		default:
-			share := c.Expect * time.Duration(min(m.Alone, c.Cuts)) / time.Duration(c.Cuts)
+			share := c.Expect * time.Duration(m.alone(c.Column)) / time.Duration(c.Cuts)
 			alone += share
 			together += c.Expect - share
 		}
@@ -103,7 +113,7 @@ func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save 
 		}
 	}
 	for _, c := range todo {
-		c.run(ctx, min(m.Alone, c.plan.Cuts))
+		c.run(ctx, m.alone(c.plan.Column))
 	}
 	m.sideBySide(ctx, todo, put.cell)
 	if err := put.err(); err != nil {

@@ -143,6 +143,12 @@ func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Reco
 	if err == nil {
 		err = t.strike(ctx, cluster, load, journal, progress)
 	}
+	for _, node := range cluster.Dark() { // what was sent there is unknown for ever: its timeouts need not be waited for
+		load.Abandon(node)
+		for _, r := range readers {
+			r.Abandon(node)
+		}
+	}
 	sum = load.Stop()
 	err = errors.Join(err, sum.Err)
 	for _, r := range readers {

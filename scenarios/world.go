@@ -56,6 +56,8 @@ type Cluster interface {
 	Nodes() []string
 	// Serving lists the nodes that are up and can be read, the one that serves the group first.
 	Serving() []string
+	// Dark lists the nodes that lost their power and did not get it back: nothing comes from them any more.
+	Dark() []string
 	// Master is the node that serves the group now.
 	Master() string
 	// LogEnd is the physical end of the master's commit log in bytes.

@@ -105,6 +105,12 @@ type Producer interface {
 	Close() error
 }
 
+// Abandoner is a Producer or a Consumer that can give up on a node. Used as they are, by the same goroutine.
+type Abandoner interface {
+	// Abandon closes the connections to a node. What is under way there completes by Env.Wait: Info, or Fail where nothing left.
+	Abandon(node string)
+}
+
 // Polled is what a poll brought.
 type Polled struct {
 	From int64 // queue offset that was asked for

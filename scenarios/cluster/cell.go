@@ -28,6 +28,7 @@ type cell struct {
 	hosts  *hosts            // nil: 127.0.0.1
 	clocks *clocks           // nil: nobody sets the clock
 	down   map[string]bool   // nodes that a fault has taken down and not brought back
+	dark   []string          // of them those whose host has no power
 }
 
 // open starts a group for spec and the driver that speaks to it. On an error the caller closes what the world has added.
@@ -109,6 +110,9 @@ func (c *cell) Serving() []string {
 	}
 	return names
 }
+
+// Dark lists the nodes whose hosts have no power.
+func (c *cell) Dark() []string { return c.dark }
 
 // LogEnd asks the master.
 func (c *cell) LogEnd(ctx context.Context) (int64, error) {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 
 	"holdfast/nemesis"
 	"holdfast/nemesis/disk"
@@ -34,6 +35,7 @@ func (c *cell) cutPower(ctx context.Context, nodes []*Node, f nemesis.Fault) (ne
 		if err := c.hosts.renew(n.Name); err != nil {
 			return nil, err
 		}
+		c.dark = append(c.dark, n.Name)
 	}
 	return effect, nil
 }
@@ -45,6 +47,7 @@ func (c *cell) reboot(n *Node, f nemesis.Fault) error {
 	}
 	switch f.Kind {
 	case nemesis.Power, nemesis.DiskLost, nemesis.BitFlip:
+		c.dark = slices.DeleteFunc(c.dark, func(node string) bool { return node == n.Name })
 		return c.disks.remount(n.Name)
 	}
 	return nil

@@ -92,6 +92,9 @@ func (p producer) Send(slot uint32, m *driver.Message) error {
 	return nil
 }
 
+// Abandon implements driver.Abandoner.
+func (p producer) Abandon(node string) { p.s.c.Abandon(p.s.now, node) }
+
 func (p producer) Close() error { return p.s.Close() }
 
 // consumer implements driver.Consumer.
@@ -106,5 +109,8 @@ func (c consumer) Polled(slot uint32) *driver.Polled { return c.s.c.Polled(slot)
 func (c consumer) Commit(slot uint32, queue int32, offset int64) error {
 	return c.s.c.Commit(c.s.now, slot, queue, offset)
 }
+
+// Abandon implements driver.Abandoner.
+func (c consumer) Abandon(node string) { c.s.c.Abandon(c.s.now, node) }
 
 func (c consumer) Close() error { return c.s.Close() }

@@ -110,6 +110,16 @@ func (c *Client) drop(id int) {
 	c.lost(id)
 }
 
+// Abandon drops every connection to a node: it is known that nothing comes from there any more.
+func (c *Client) Abandon(now time.Duration, node string) {
+	c.now = now
+	for id := range c.conns {
+		if k := &c.conns[id]; k.node == node && !k.nameServer {
+			c.drop(id)
+		}
+	}
+}
+
 // wakeConn dials a wanted connection, or gives up one that does not come up.
 func (c *Client) wakeConn(id int) {
 	k := &c.conns[id]
