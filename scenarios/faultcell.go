@@ -228,17 +228,20 @@ func (p *pool) harness(trial map[string]result.Process) {
 	}
 }
 
-// effects lists the faults of a history with what they were measured to have done. They stand in the order of the schedule.
+// effects lists the faults of a history with what they were measured to have done. They stand in the order of the schedule, with
+// others in between that no schedule names: the halt of a broker, the kill in a bit flip.
 func effects(h *history.History, schedule nemesis.Schedule) []result.FaultEffect {
 	if h == nil {
 		return nil
 	}
 	var all []result.FaultEffect
+	planned := slices.DeleteFunc(slices.Clone(schedule), func(f nemesis.Fault) bool { return f.Kind == nemesis.None })
 	for i := range h.Faults {
 		f := &h.Faults[i]
 		e := result.FaultEffect{Name: f.Name, Nodes: f.Nodes, Effect: f.Effect, StartMS: nsToMS(f.Start)}
-		if i < len(schedule) && string(schedule[i].Kind) == f.Name {
-			e.Target = string(schedule[i].Target)
+		if len(planned) > 0 && string(planned[0].Kind) == f.Name {
+			e.Target = string(planned[0].Target)
+			planned = planned[1:]
 		}
 		if f.Heal >= 0 {
 			e.HealMS = nsToMS(f.Heal)

@@ -25,14 +25,14 @@ func (u *Unfit) Error() string { return u.Reason }
 
 // hold returns when the load has held its rate for d, with nothing but SEND_OK: a slave that does not replicate yet shows in
 // the status, and only there.
-func hold(ctx context.Context, load *loadgen.Load, rate int, d time.Duration) error {
+func hold(ctx context.Context, counts func() loadgen.Snapshot, rate int, d time.Duration) error {
 	began := time.Now()
 	since, degraded := began, int64(0)
 	for time.Since(since) < d {
 		if err := sleep(ctx, look); err != nil {
 			return err
 		}
-		s := load.Snapshot()
+		s := counts()
 		other := s.AckedTotal - s.Acked[fullStatus]
 		if float64(s.Rate) < held(rate) || other > degraded {
 			since, degraded = time.Now(), other
@@ -77,15 +77,15 @@ const probes = 20
 const gapOf = 10 * time.Second
 
 // keepsServing returns when sends have been acknowledged without a gap for d: the liveness phase.
-func keepsServing(ctx context.Context, load *loadgen.Load, rate int, d time.Duration) error {
+func keepsServing(ctx context.Context, counts func() loadgen.Snapshot, rate int, d time.Duration) error {
 	began := time.Now()
 	gap := max(healthy, gapOf/time.Duration(max(rate, 1)))
-	since, last, lastAcks := began, began, load.Snapshot().AckedTotal
+	since, last, lastAcks := began, began, counts().AckedTotal
 	for {
 		if err := sleep(ctx, look); err != nil {
 			return err
 		}
-		now, acks := time.Now(), load.Snapshot().AckedTotal
+		now, acks := time.Now(), counts().AckedTotal
 		switch {
 		case acks > lastAcks:
 			last, lastAcks = now, acks

@@ -16,7 +16,7 @@ import (
 type campaign struct {
 	trial   *Trial
 	cluster Cluster
-	load    *loadgen.Load
+	counts  func() loadgen.Snapshot // of the load
 	journal *journal
 	say     func(string)
 	rng     *rand.Rand
@@ -29,6 +29,7 @@ type act struct {
 	at    time.Duration
 	fault int // index in the schedule
 	heal  bool
+	ends  bool // what has been done for a while: it makes room for what begins at the same instant
 }
 
 // acts puts the two ends of every fault in order. At one instant what ends comes before what begins, and a fault that heals at
@@ -36,13 +37,10 @@ type act struct {
 func acts(schedule nemesis.Schedule) []act {
 	var all []act
 	for i, f := range schedule {
-		all = append(all, act{f.At, i, false}, act{f.At + f.For, i, true})
+		all = append(all, act{at: f.At, fault: i}, act{at: f.At + f.For, fault: i, heal: true, ends: f.For > 0})
 	}
 	slices.SortStableFunc(all, func(a, b act) int {
-		if c := cmp.Compare(a.at, b.at); c != 0 || a.fault == b.fault {
-			return c
-		}
-		return cmp.Compare(index(b.heal), index(a.heal))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(index(b.ends), index(a.ends)), cmp.Compare(a.fault, b.fault))
 	})
 	return all
 }
@@ -54,9 +52,9 @@ func index(b bool) int {
 	return 0
 }
 
-// run goes through the schedule. Its clock stands still while a fault is being done or healed, and while one waits for the
-// group to serve: so a fault lasts at least as long as planned, and what is planned between two faults is there however long
-// the first recovery takes. Whatever happens, every fault that was struck is healed before it returns.
+// run goes through the schedule. Its clock stands still while a fault is being done or ended, with what is waited for before:
+// a fault lasts as long as was planned, and what is planned between two of them is there, however long the first recovery takes.
+// Whatever happens, every fault that was struck and stopped no process is healed before it returns.
 func (c *campaign) run(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -116,7 +114,7 @@ func (c *campaign) strike(ctx context.Context, i int) error {
 // does not get there is no reason to wait for ever: classic HA has such slaves. Then its copies do not count as caught up.
 func (c *campaign) fit(ctx context.Context, f nemesis.Fault) error {
 	c.say("serving before " + f.String())
-	if err := keepsServing(ctx, c.load, c.trial.Load.Rate, between); err != nil {
+	if err := keepsServing(ctx, c.counts, c.trial.Load.Rate, between); err != nil {
 		return err
 	}
 	waiting, cancel := context.WithTimeout(ctx, catchUpLimit)
@@ -147,7 +145,7 @@ func (c *campaign) aim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("aim the cut: %w", err)
 	}
-	if acked := c.load.Snapshot().AckedTotal; acked > 0 {
+	if acked := c.counts().AckedTotal; acked > 0 {
 		c.journal.recordBytes = float64(bytes) / float64(acked)
 	}
 	c.say("aiming")

@@ -183,17 +183,17 @@ const readerCommits = 500 * time.Millisecond
 // strike lets the load hold its rate, does the faults, and sees that the system serves again.
 func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, journal *journal, progress func(string)) error {
 	progress(fmt.Sprintf("holding %d msg/s", t.Load.Rate))
-	if err := hold(ctx, load, t.Load.Rate, t.Load.Hold); err != nil {
+	if err := hold(ctx, load.Snapshot, t.Load.Rate, t.Load.Hold); err != nil {
 		return err
 	}
 	c := campaign{
-		trial: &t, cluster: cluster, load: load, journal: journal, say: progress, rng: rand.New(rand.NewPCG(t.Seed, uint64(t.Index))),
+		trial: &t, cluster: cluster, counts: load.Snapshot, journal: journal, say: progress, rng: rand.New(rand.NewPCG(t.Seed, uint64(t.Index))),
 	}
 	if err := c.run(ctx); err != nil {
 		return err
 	}
 	progress("serving again")
-	return keepsServing(ctx, load, t.Load.Rate, t.Load.After)
+	return keepsServing(ctx, load.Snapshot, t.Load.Rate, t.Load.After)
 }
 
 func (t Trial) header(cluster Cluster) history.Header {
