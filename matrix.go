@@ -232,7 +232,7 @@ func orElse(given, otherwise int) int {
 // faultLoad is the load under which faults strike: far below saturation, so that what is lost was not late.
 func faultLoad(f *matrixFlags, apache bool) scenarios.FaultLoad {
 	load := scenarios.FaultLoad{
-		Rate: orElse(f.faultRate, 2000), Size: f.size, Hold: 1500 * time.Millisecond, After: time.Second, MinAcks: 500,
+		Rate: orElse(f.faultRate, 2000), Size: f.size, Hold: 1500 * time.Millisecond, After: 800 * time.Millisecond, MinAcks: 500,
 		Window: scenarios.WindowUnderLoad, Drain: 20 * time.Second, Timeout: 8 * time.Second, Restart: 2 * time.Second, Clients: 2, InFlight: 4096,
 	}
 	if apache {
@@ -245,7 +245,7 @@ func faultLoad(f *matrixFlags, apache bool) scenarios.FaultLoad {
 func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 	p := &scenarios.Performance{
 		Passes: 3, Clients: 16, InFlight: 64, Size: f.size, Rate: f.rate,
-		Warm: 400 * time.Millisecond, Measure: time.Second, LatencyOf: 1200 * time.Millisecond,
+		Warm: 300 * time.Millisecond, Measure: time.Second, LatencyOf: time.Second,
 	}
 	if !f.quick {
 		p.Warm, p.Measure, p.LatencyOf = 2*time.Second, 10*time.Second, 10*time.Second

@@ -167,7 +167,7 @@ func (t Trial) readers(ctx context.Context, cluster Cluster, rec *history.Record
 	for i := range t.Load.Readers {
 		c, err := loadgen.Consume(ctx, loadgen.ConsumeConfig{
 			System: cluster.Driver(), Topic: topic, Queues: queues, Group: fmt.Sprintf("readers-%d", i+1),
-			Timeout: t.Load.Timeout, Recorder: rec, Process: readerClient + int32(i), CommitInterval: readerCommits,
+			Timeout: t.Load.Timeout, Recorder: rec, Process: readerClient + int32(i), CommitInterval: readerCommits, Hold: readerHold,
 		})
 		if err != nil {
 			return all, fmt.Errorf("start a consumer: %w", err)
@@ -176,6 +176,9 @@ func (t Trial) readers(ctx context.Context, cluster Cluster, rec *history.Record
 	}
 	return all, nil
 }
+
+// readerHold is how long a poll may be held back: each trial ends with one that finds nothing.
+const readerHold = 200 * time.Millisecond
 
 // readerCommits is how often a reader commits: more often than Apache's clients, so that a fault of seconds meets commits.
 const readerCommits = 500 * time.Millisecond
