@@ -47,7 +47,7 @@ func (c Column) load(l FaultLoad) FaultLoad {
 	l.Size, l.Clients, l.InFlight, l.Timeout = int(w.Size), w.Clients, w.Outstanding, w.Timeout
 	l.Readers = w.Consumers
 	l.MinAcks = min(l.MinAcks, int64(l.Rate))
-	for _, f := range c.Scenario.Faults {
+	for _, f := range c.Schedule(0) {
 		l.Window = orElse(f.Params.Window, l.Window)
 	}
 	return l
