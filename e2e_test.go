@@ -110,11 +110,11 @@ func TestTwoSandboxesAtOnce(t *testing.T) {
 	for i := range 2 {
 		out := filepath.Join(t.TempDir(), "out")
 		both.Go(func() {
-			_, stderr, code := holdfast(t, "matrix", "--quick", "--cuts", "1", "--no-performance", "--out", out, "--seed", strconv.Itoa(i+1),
+			stdout, stderr, code := holdfast(t, "matrix", "--quick", "--cuts", "1", "--no-performance", "--out", out, "--seed", strconv.Itoa(i+1),
 				"--contracts", "ASYNC_MASTER+ASYNC_FLUSH,ASYNC_MASTER+SYNC_FLUSH", "--faults", "power-returns")
 			r, err := result.Read(out)
-			if code != 0 || err != nil {
-				t.Errorf("matrix %d: exit %d, %v: %s", i, code, err, stderr)
+			if code != 0 || err != nil || !strings.Contains(stdout, "RPO: power loss of the master, it returns") {
+				t.Errorf("matrix %d: exit %d, %v: %s%s", i, code, err, stdout, stderr)
 				return
 			}
 			for id, want := range map[string]result.Verdict{

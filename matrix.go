@@ -262,7 +262,8 @@ func (p *matrixPlan) livePlan(r *result.Result) reports.Plan {
 	for _, c := range p.matrix.Plan() {
 		cell := reports.PlannedCell{ID: c.ID, Contract: c.Contract, Fault: result.NoFault, Cuts: c.Cuts, Expect: c.Expect}
 		if c.Column != nil {
-			cell.Column = c.Column.Name()
+			f := c.Column.First()
+			cell.Column, cell.Fault, cell.Target, cell.Recovery = c.Column.Name(), string(f.Kind), string(f.Target), string(f.Recovery)
 		}
 		plan.Cells = append(plan.Cells, cell)
 	}

@@ -44,6 +44,17 @@ func TestFigures(t *testing.T) {
 	if f.Causes["replica-only"] != 1 || f.Causes["beyond-the-end"] != 1 || f.Failed != 1 || r.Unknown != 1 {
 		t.Errorf("causes %v, failed %d, unknown %d", f.Causes, f.Failed, r.Unknown)
 	}
+	r = judge(t, sync2, `
+		1000000-2000000 send 1 a/T/0@0
+		10000000,10000001,20000000,30000000 power a-0 processes=1
+		10000000-12000000 poll a/T/0 from=0 0:1 end=1 group=g
+		21000000-24000000 poll a/T/0 from=1 end=1 group=g
+		25000000-31000000 poll a/T/0 from=0 0:1 end=1 group=h
+		final a-0 a/T/0 0:1 end=1
+		final a-1 a/T/0 0:1 end=1`)
+	if got := r.Figures.DeliveryRTO["a"]; got != 21000000 {
+		t.Errorf("first delivery after %d ns, want 21000000: neither the poll before the fault had struck nor the empty one counts", got)
+	}
 	r = judge(t, async, `
 		10- info 1
 		30-40 send 1 a/T/0@2 retry=1

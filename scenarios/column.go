@@ -61,8 +61,8 @@ func orElse[T comparable](given, otherwise T) T {
 	return otherwise
 }
 
-// first is the fault that names the column's cells: kind, target and recovery in results.json.
-func (c Column) first() nemesis.Fault {
+// First is the fault that names the column's cells: kind, target and recovery in results.json.
+func (c Column) First() nemesis.Fault {
 	if schedule := c.Schedule(0); len(schedule) > 0 {
 		return schedule[0]
 	}

@@ -151,7 +151,7 @@ func TestFirstFaultNamesTheColumn(t *testing.T) {
 		{"partition-slave", "partition slave "},
 		{"healthy", "none  "},
 	} {
-		f := embedded(t, row.name).first()
+		f := embedded(t, row.name).First()
 		if got := string(f.Kind) + " " + string(f.Target) + " " + string(f.Recovery); got != row.want {
 			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 		}

@@ -29,7 +29,7 @@ type faultCell struct {
 
 // open lays out a cell; nothing is run.
 func (m *Matrix) open(p Planned, watch Watcher) *faultCell {
-	load, f := p.Column.load(m.Fault), p.Column.first()
+	load, f := p.Column.load(m.Fault), p.Column.First()
 	c := &faultCell{m: m, plan: p, watch: watch, cell: result.Cell{
 		ID: p.ID, Contract: p.Contract, Fault: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery),
 		Name: p.Column.Name(), Shows: p.Column.Scenario.Shows, Schedule: steps(p.Column.Schedule(p.Column.Seed)),

@@ -131,6 +131,37 @@ func TestEveryOperationCompletesOnce(t *testing.T) {
 	})
 }
 
+// TestAbandonedNode: what is under way at a node that is given up on is completed at once, unknown where bytes have left and failed
+// where none did; nobody else's is touched.
+func TestAbandonedNode(t *testing.T) {
+	c := connected(scriptConfig(nil))
+	m := driver.Message{Queue: 1, Body: driver.EncodeBody(nil, 1, 2, 64)}
+	now := time.Millisecond
+	for slot := range uint32(2) {
+		if err := c.Send(now, slot, &m); err != nil {
+			t.Fatal(err)
+		}
+		if slot == 0 {
+			c.Wrote(1, len(c.Output(1)))
+		}
+	}
+	node := c.conns[1].node
+	buf := make([]driver.Completion, 4)
+	c.Abandon(now, "somebody else")
+	if n := c.Completions(buf); n != 0 {
+		t.Fatalf("giving up on somebody else completed %+v", buf[:n])
+	}
+	c.Abandon(now, node)
+	n := c.Completions(buf)
+	got := map[uint32]driver.Kind{}
+	for _, done := range buf[:n] {
+		got[done.Slot] = done.Kind
+	}
+	if n != 2 || got[0] != driver.Info || got[1] != driver.Fail {
+		t.Errorf("got %v, want slot 0 unknown and slot 1 failed", got)
+	}
+}
+
 // TestSendAllocatesNothing covers a send, its bytes, and its acknowledgement.
 func TestSendAllocatesNothing(t *testing.T) {
 	for _, form := range []remoting.Form{remoting.JSON, remoting.Binary} {
