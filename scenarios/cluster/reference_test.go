@@ -13,6 +13,7 @@ import (
 
 	registry "holdfast/broker/route"
 	"holdfast/broker/server"
+	"holdfast/nemesis/clock"
 	"holdfast/reports/result"
 )
 
@@ -46,6 +47,7 @@ func startNode(args []string) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.ClockPage = os.Getenv(clock.Env)
 	return server.Start(cfg)
 }
 
