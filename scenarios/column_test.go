@@ -167,7 +167,7 @@ func TestExpectTime(t *testing.T) {
 		{"healthy", base},
 		{"kill-returns", base + recoveryTime},
 		{"power-returns", base + WindowUnderLoad/2 + recoveryTime},
-		{"power-promoted", base + WindowUnderLoad/2 + recoveryTime + 8*time.Second}, // a client's request to the dead host
+		{"power-promoted", base + WindowUnderLoad/2 + recoveryTime},
 		{"pause-master", base + 3*time.Second},
 		{"trickle", worldLoad.Restart + 12*time.Second + 3*time.Second + WindowAtATrickle/2 + recoveryTime},
 		{"power-slave-then-promoted", base + 4*time.Second + WindowUnderLoad/2 + 2*recoveryTime},
