@@ -75,7 +75,7 @@ func Kinds() []Kind {
 func Targets() []Target { return slices.Clone(nodeTargets) }
 
 // Peers lists what may be the other end of a network fault, in print order.
-func Peers() []Target { return append(Targets(), Clients, Servers) }
+func Peers() []Target { return []Target{Master, Slave, Leader, All, Clients, Servers} }
 
 // Recoveries lists the recoveries in print order.
 func Recoveries() []Recovery { return []Recovery{Returns, Promoted} }

@@ -183,10 +183,27 @@ const readerHold = 200 * time.Millisecond
 // readerCommits is how often a reader commits: more often than Apache's clients, so that a fault of seconds meets commits.
 const readerCommits = 500 * time.Millisecond
 
+// replicated returns when every slave holds what the master held: one that has only connected shows in no status of ASYNC_MASTER.
+func replicated(ctx context.Context, cluster Cluster) error {
+	waiting, cancel := context.WithTimeout(ctx, holdLimit)
+	defer cancel()
+	if _, err := cluster.CatchUp(waiting); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		return &Unfit{"not every slave had caught up before the first fault: " + reason}
+	}
+	return nil
+}
+
 // strike lets the load hold its rate, does the faults, and sees that the system serves again.
 func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, journal *journal, progress func(string)) error {
 	progress(fmt.Sprintf("holding %d msg/s", t.Load.Rate))
 	if err := hold(ctx, load.Snapshot, t.Load.Rate, t.Load.Hold); err != nil {
+		return err
+	}
+	if err := replicated(ctx, cluster); err != nil {
 		return err
 	}
 	c := campaign{

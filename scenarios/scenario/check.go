@@ -118,7 +118,7 @@ func impossible(f nemesis.Fault, brokers int) string {
 		return "target"
 	case f.Recovery == nemesis.Promoted && brokers < 2:
 		return "recovery"
-	case f.Params.Peer == nemesis.Slave && brokers < 2, f.Params.Peer == nemesis.Minority && brokers < 3:
+	case f.Params.Peer == nemesis.Slave && brokers < 2:
 		return "peer"
 	case (f.Params.Shape == nemesis.Bridge || f.Params.Shape == nemesis.Ring) && brokers < 3:
 		return "shape"
