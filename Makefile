@@ -6,7 +6,7 @@ VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 BINARY   := bin/holdfast
 # The packages with goroutines of their own.
-DRIVERS  := ./broker/server ./loadgen/... ./checker/history ./nemesis/process ./nemesis/clock ./nemesis/network ./reports ./scenarios
+DRIVERS  := ./broker/server ./loadgen/... ./checker/history ./nemesis/process ./nemesis/clock ./nemesis/disk ./nemesis/network ./reports ./scenarios
 
 .PHONY: build matrix matrix-full test test-long conformance bench lint fmt clean
 

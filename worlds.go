@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,34 +15,25 @@ import (
 	"holdfast/scenarios/cluster/sandbox"
 )
 
-// What faults need of the machine beside their world. Every kind of package nemesis is in one of these.
-var (
-	processFaults = []nemesis.Kind{nemesis.Kill, nemesis.Pause, nemesis.Stop, nemesis.Restart, nemesis.Upgrade, nemesis.Promote,
-		nemesis.DiskLost, nemesis.ClockJump, nemesis.ClockDrift} // nothing
-	diskFaults = []nemesis.Kind{nemesis.Power, nemesis.FsyncError, nemesis.FsyncSlow, nemesis.WriteError, nemesis.ReadError,
-		nemesis.DiskFull, nemesis.BitFlip} // a lossy disk
-	networkFaults = []nemesis.Kind{nemesis.Partition, nemesis.Delay, nemesis.Loss, nemesis.Duplicate, nemesis.Reorder,
-		nemesis.Bandwidth, nemesis.Clog} // TUN devices
-)
-
 // worldOf lists which faults a world can inject, and why not the others; lacking says of a kind what the machine lacks for it.
 func worldOf(w scenarios.World, lacking func(nemesis.Kind) error) worldSeen {
 	seen := worldSeen{Name: w.Name(), Possible: true}
-	for _, kinds := range [][]nemesis.Kind{processFaults, diskFaults, networkFaults} {
-		for _, kind := range kinds {
-			err := w.Possible(nemesis.Fault{Kind: kind})
-			if lacking != nil {
-				if e := lacking(kind); e != nil {
-					err = e
-				}
-			}
-			if err == nil {
-				seen.Faults = append(seen.Faults, string(kind))
-				continue
-			}
-			reason, fix := reasonOf(err)
-			seen.Impossible = append(seen.Impossible, faultSeen{Fault: string(kind), Reason: reason, Fix: fix})
+	for _, kind := range nemesis.Kinds() {
+		if kind == nemesis.None {
+			continue // nothing has to be possible for it
 		}
+		err := w.Possible(nemesis.Fault{Kind: kind})
+		if lacking != nil {
+			if e := lacking(kind); e != nil {
+				err = e
+			}
+		}
+		if err == nil {
+			seen.Faults = append(seen.Faults, string(kind))
+			continue
+		}
+		reason, fix := reasonOf(err)
+		seen.Impossible = append(seen.Impossible, faultSeen{Fault: string(kind), Reason: reason, Fix: fix})
 	}
 	return seen
 }
@@ -56,7 +46,7 @@ func sandboxSeen(w cluster.Sandbox, can sandbox.Abilities) worldSeen {
 		need = can.Disks
 	}
 	seen := worldOf(w, func(kind nemesis.Kind) error {
-		if can.Network != nil && slices.Contains(networkFaults, kind) {
+		if can.Network != nil && kind.OfNetwork() {
 			return can.Network
 		}
 		return need
