@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -253,6 +254,8 @@ func (p *matrixPlan) settings() []result.Setting {
 		{Name: "fault load", Value: fmt.Sprintf("%d msg/s, %d B, Poisson arrivals, %d x %d outstanding", m.Fault.Rate, m.Fault.Size, m.Fault.Clients, m.Fault.InFlight)},
 		{Name: "client timeout", Value: m.Fault.Timeout.String()},
 		{Name: "fault cells side by side", Value: fmt.Sprint(m.Parallel)},
+		{Name: "trials alone", Value: fmt.Sprintf("%d a cell%s", m.Alone, in(m.AloneIn))},
+		{Name: "network of fault cells", Value: p.networkText()},
 		{Name: "power loss", Value: "worst: nothing survives that no fsync covered; names as ext4"},
 		{Name: "cuts fall", Value: fmt.Sprintf("at ((i+u)/k) x %v after an fsync of the commit log; under SYNC_FLUSH between one fsync and the next", m.Fault.Window)},
 	}
@@ -260,6 +263,26 @@ func (p *matrixPlan) settings() []result.Setting {
 		list = append(list, result.Setting{Name: "performance load", Value: fmt.Sprintf("%d x %d outstanding, %d B, %d passes, JSON headers", pf.Clients, pf.InFlight, pf.Size, pf.Passes)})
 	}
 	return list
+}
+
+// in limits a setting to columns; empty: all.
+func in(columns []string) string {
+	if columns == nil {
+		return ""
+	}
+	return ", of " + strings.Join(columns, ", ")
+}
+
+// networkText says what joins the nodes of fault cells.
+func (p *matrixPlan) networkText() string {
+	world, sandboxed := p.matrix.World.(cluster.Sandbox)
+	if !sandboxed || world.NoNetwork != nil {
+		return "127.0.0.1"
+	}
+	if p.flags.rtt == 0 {
+		return "packet switch, no base round trip"
+	}
+	return fmt.Sprintf("packet switch, base round trip %v", p.flags.rtt)
 }
 
 // digest hashes everything that makes two runs of the matrix comparable.
