@@ -251,12 +251,12 @@ func (p *matrixPlan) settings() []result.Setting {
 	m := &p.matrix
 	list := []result.Setting{
 		{Name: "cuts per fault cell", Value: fmt.Sprint(m.Cuts)},
-		{Name: "fault load", Value: fmt.Sprintf("%d msg/s, %d B, Poisson arrivals, %d x %d outstanding", m.Fault.Rate, m.Fault.Size, m.Fault.Clients, m.Fault.InFlight)},
+		{Name: "fault load", Value: fmt.Sprintf("%d msg/s, %d B, Poisson arrivals, %d x %d outstanding, unless the column says otherwise", m.Fault.Rate, m.Fault.Size, m.Fault.Clients, m.Fault.InFlight)},
 		{Name: "client timeout", Value: m.Fault.Timeout.String()},
 		{Name: "fault cells side by side", Value: fmt.Sprint(m.Parallel)},
 		{Name: "trials alone", Value: fmt.Sprintf("%d a cell%s", m.Alone, in(m.AloneIn))},
 		{Name: "network of fault cells", Value: p.networkText()},
-		{Name: "power loss", Value: "worst: nothing survives that no fsync covered; names as ext4"},
+		{Name: "power loss", Value: "worst: nothing survives that no fsync covered; names as ext4; unless the column says otherwise"},
 		{Name: "cuts fall", Value: fmt.Sprintf("at ((i+u)/k) x %v after an fsync of the commit log; under SYNC_FLUSH between one fsync and the next", m.Fault.Window)},
 	}
 	if pf := m.Perf; pf != nil {
