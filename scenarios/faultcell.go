@@ -200,14 +200,14 @@ func (p *pool) figures(row *result.Trial, out Outcome) {
 	}
 }
 
-// unsynced is the effect of a power cut that predicts its loss: bytes of the master's commit log written since the fsync began
+// CommitLogUnsynced is the effect of a power cut that predicts its loss: bytes of the master's commit log written since the fsync began
 // that was the last to complete.
-const unsynced = "commitLogUnsynced"
+const CommitLogUnsynced = "commitLogUnsynced"
 
 // predict says what a single power cut whose nodes return was to lose. After a promotion another log counts, and after a second
 // fault the effects of both stand in one sum.
 func (p *pool) predict(row *result.Trial, out Outcome) {
-	bytes, known := out.Effect[unsynced]
+	bytes, known := out.Effect[CommitLogUnsynced]
 	if !known || out.RecordBytes == 0 || len(p.cell.Schedule) != 1 || p.cell.Recovery != string(nemesis.Returns) {
 		return
 	}

@@ -107,7 +107,7 @@ func TestInterruptedCellIsPartial(t *testing.T) {
 // outcome is that of a trial of a power cut which lost n messages.
 func outcome(n int64) Outcome {
 	o := Outcome{
-		Effect: map[string]int64{unsynced: 4000, "processes": 1}, RecordBytes: 400, History: &history.History{},
+		Effect: map[string]int64{CommitLogUnsynced: 4000, "processes": 1}, RecordBytes: 400, History: &history.History{},
 		Verdict: checker.Result{
 			Verdict: checker.LossWithinContract, Acked: map[string]int64{"SEND_OK": 100}, Lost: map[string]int64{"SEND_OK": n},
 			Figures: checker.Figures{RTO: map[string]int64{"a": int64(700 * time.Millisecond), "b": int64(900 * time.Millisecond)}, DeliveryRTO: map[string]int64{"a": int64(time.Second)}},
@@ -148,10 +148,10 @@ func TestPredict(t *testing.T) {
 		messages float64 // -1: no prediction
 	}{
 		{"a single cut whose node returns", func(*result.Cell, *Outcome) {}, 10},
-		{"a cut after which all was synced", func(_ *result.Cell, o *Outcome) { o.Effect[unsynced] = 0 }, 0},
+		{"a cut after which all was synced", func(_ *result.Cell, o *Outcome) { o.Effect[CommitLogUnsynced] = 0 }, 0},
 		{"after a promotion another log counts", func(c *result.Cell, _ *Outcome) { c.Recovery = "promoted" }, -1},
 		{"two faults share one sum", func(c *result.Cell, _ *Outcome) { c.Schedule = append(c.Schedule, power) }, -1},
-		{"no effect was measured", func(_ *result.Cell, o *Outcome) { delete(o.Effect, unsynced) }, -1},
+		{"no effect was measured", func(_ *result.Cell, o *Outcome) { delete(o.Effect, CommitLogUnsynced) }, -1},
 		{"the size of a record is not known", func(_ *result.Cell, o *Outcome) { o.RecordBytes = 0 }, -1},
 		{"a trial that proves nothing", func(_ *result.Cell, o *Outcome) { o.Verdict.Verdict = checker.Inconclusive }, -1},
 	} {
@@ -162,7 +162,7 @@ func TestPredict(t *testing.T) {
 		switch {
 		case row.messages < 0 && (got.Predicted != nil || got.PredictedBytes != nil):
 			t.Errorf("%s: got a prediction", row.says)
-		case row.messages >= 0 && (got.Predicted == nil || *got.Predicted != row.messages || *got.PredictedBytes != out.Effect[unsynced]):
+		case row.messages >= 0 && (got.Predicted == nil || *got.Predicted != row.messages || *got.PredictedBytes != out.Effect[CommitLogUnsynced]):
 			t.Errorf("%s: got %v, want %v messages", row.says, got.Predicted, row.messages)
 		}
 	}

@@ -10,23 +10,10 @@ import (
 )
 
 // Contracts are the rows of the matrix, in print order.
-func Contracts() []result.Contract {
-	var rows []result.Contract
-	for _, role := range []struct {
-		name   string
-		inSync int
-	}{{"ASYNC_MASTER", 0}, {"SYNC_MASTER", 1}, {"SYNC_MASTER", 2}} {
-		for _, flush := range []string{"ASYNC_FLUSH", "SYNC_FLUSH"} {
-			rows = append(rows, result.Contract{BrokerRole: role.name, FlushDiskType: flush, InSyncReplicas: role.inSync})
-		}
-	}
-	return rows
-}
+func Contracts() []result.Contract { return scenario.Contracts() }
 
 // ContractName returns the name of a row as --contracts takes it, such as SYNC_MASTER/2+ASYNC_FLUSH.
-func ContractName(c result.Contract) string {
-	return strings.ReplaceAll(c.String(), " ", "")
-}
+func ContractName(c result.Contract) string { return scenario.ContractName(c) }
 
 // columnNames are the columns of the matrix beside performance, in print order; the first quickColumns are those of the quick
 // set. Source: faults.md section 4.

@@ -45,11 +45,7 @@ func (c *clocks) begin(f nemesis.Fault, nodes []*Node) (func(context.Context) (n
 		var errs []error
 		for i, n := range nodes {
 			page := c.byNode[n.Name]
-			skew := page.Skew().Abs().Milliseconds()
-			if page.Readings() == 0 {
-				skew = 0
-			}
-			if i == 0 || skew < effect["ms"] {
+			if skew := page.Effect()["ms"]; i == 0 || skew < effect["ms"] {
 				effect["ms"] = skew
 			}
 			errs = append(errs, page.Reset())

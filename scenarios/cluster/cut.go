@@ -7,11 +7,8 @@ import (
 	"holdfast/nemesis"
 	"holdfast/nemesis/disk"
 	"holdfast/nemesis/process"
+	"holdfast/scenarios"
 )
-
-// commitLogUnsynced is the effect of a cut by which its loss is predicted: bytes of the master's commit log that were written
-// after the last completed fsync of it began.
-const commitLogUnsynced = "commitLogUnsynced"
 
 // cutPower takes the power of the nodes at one instant, that of their disks and of their network, and returns what it was
 // measured to have done.
@@ -26,7 +23,7 @@ func (c *cell) cutPower(ctx context.Context, nodes []*Node, f nemesis.Fault) (ne
 	}
 	effect := cut.Effect()
 	if master, struck := cut.Disks[c.Master()]; struck {
-		effect[commitLogUnsynced] = master.Predicted(commitLog)
+		effect[scenarios.CommitLogUnsynced] = master.Predicted(commitLog)
 	}
 	if c.hosts == nil || f.Off {
 		return effect, nil

@@ -28,7 +28,6 @@ type disks struct {
 	dir    string            // backing directories and mount points
 	mounts map[string]string // by node
 	names  vfs.NamesModel
-	line   *power.Line
 	forget func() error // that dir is to be removed should this run be killed
 }
 
@@ -49,7 +48,7 @@ func newDisks(ctx context.Context, spec scenarios.Spec, line *power.Line) (*disk
 	if err != nil {
 		return nil, err
 	}
-	d := &disks{disk: client, dir: filepath.Join(dir, "disks"), mounts: map[string]string{}, names: cfg.Names, line: line}
+	d := &disks{disk: client, dir: filepath.Join(dir, "disks"), mounts: map[string]string{}, names: cfg.Names}
 	for id := range brokersOf(spec.Site) {
 		d.mounts[nodeName(id)] = filepath.Join(d.dir, "mnt", nodeName(id))
 	}
@@ -67,7 +66,7 @@ func (d *disks) mount(g *Group) error {
 		if err := g.Seed(d.backing(n.Name)); err != nil {
 			return err
 		}
-		if err := d.disk.Mount(n.Name, d.backing(n.Name), d.mounts[n.Name], n.outlet()); err != nil {
+		if err := d.disk.Mount(n.Name, d.backing(n.Name), d.mounts[n.Name], n.outlet); err != nil {
 			return err
 		}
 	}
@@ -125,11 +124,12 @@ func (d *disks) aim(ctx context.Context, node string, aim scenarios.Aim) (time.D
 
 // begin does a fault to the disks of nodes and returns what ends it.
 func (d *disks) begin(f nemesis.Fault, nodes []*Node) (func(context.Context) (nemesis.Impact, error), error) {
-	spec := disk.FaultSpec{
-		Kind: f.Kind, Path: f.Params.Path, Times: f.Params.Times, Delay: f.Params.Delay, Pages: disk.Persist(f.Params.Pages), FreeBytes: f.Params.Bytes,
+	spec, err := disk.SpecOf(f.Kind, f.Params)
+	if err != nil {
+		return nil, err
 	}
-	if spec.Path == "" && f.Kind != nemesis.DiskFull {
-		spec.Path = commitLog
+	if f.Kind == nemesis.DiskFull {
+		spec.Path = f.Params.Path // by default it is full for every file, not for the commit log alone
 	}
 	set := 0
 	undo := func(context.Context) (nemesis.Impact, error) {

@@ -93,7 +93,7 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 		if id == 0 {
 			role = Master
 		}
-		g.add(&Node{Name: nodeName(id), Role: role, brokerID: id, socket: id, haPort: port + haPortAbove}, port)
+		g.add(&Node{Name: nodeName(id), Role: role, brokerID: id, outlet: id, haPort: port + haPortAbove}, port)
 	}
 	return g, nil
 }

@@ -34,7 +34,7 @@ type Node struct {
 	Log    string         // file of its standard output and error
 
 	brokerID int
-	socket   int  // outlet of the power line
+	outlet   int  // of its cluster's power line: kept when its role changes
 	rival    bool // runs on as the master that it was, beside the one that was promoted
 	haPort   uint16
 	settings Settings
@@ -46,9 +46,6 @@ func (n *Node) Process() process.Process { return n.process }
 
 // follows reports whether the node runs as a slave, so that it is to hold what the master holds.
 func (n *Node) follows() bool { return n.Role == Slave && !n.rival && n.Running() }
-
-// outlet is where the node's power comes from, on its cluster's line: it keeps it when its role changes.
-func (n *Node) outlet() int { return n.socket }
 
 // Running reports whether the node's process has been started and has not ended.
 func (n *Node) Running() bool { return n.process != nil && process.Alive(n.process) }

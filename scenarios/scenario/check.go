@@ -103,9 +103,9 @@ func checkScenario(object any, given *place) []*nemesis.FieldError {
 	for _, c := range s.Contracts {
 		switch {
 		case s.Cluster.TransientStorePool && c.FlushDiskType != asyncFlush:
-			add("cluster.transientStorePool", "true with "+contractName(c), "with "+asyncFlush+" alone")
+			add("cluster.transientStorePool", "true with "+ContractName(c), "with "+asyncFlush+" alone")
 		case s.Cluster.Brokers < max(c.InSyncReplicas, 1):
-			add("cluster.brokers", fmt.Sprintf("%d with %s", s.Cluster.Brokers, contractName(c)), fmt.Sprintf("%d or more", c.InSyncReplicas))
+			add("cluster.brokers", fmt.Sprintf("%d with %s", s.Cluster.Brokers, ContractName(c)), fmt.Sprintf("%d or more", c.InSyncReplicas))
 		}
 	}
 	return wrong

@@ -13,8 +13,8 @@ const (
 	syncFlush  = "SYNC_FLUSH"
 )
 
-// allContracts are the rows of the matrix, in print order.
-func allContracts() []result.Contract {
+// Contracts are the rows of the matrix, in print order.
+func Contracts() []result.Contract {
 	var rows []result.Contract
 	for _, role := range []struct {
 		name   string
@@ -27,14 +27,14 @@ func allContracts() []result.Contract {
 	return rows
 }
 
-// contractName is a row's name in files: SYNC_MASTER/2+ASYNC_FLUSH.
-func contractName(c result.Contract) string { return c.Role() + "+" + c.FlushDiskType }
+// ContractName is a row's name in files: SYNC_MASTER/2+ASYNC_FLUSH.
+func ContractName(c result.Contract) string { return c.Role() + "+" + c.FlushDiskType }
 
 // contractsNamed returns the rows that a name stands for: one, or both SYNC_MASTER where the number of replicas is left out.
 func contractsNamed(name string) []result.Contract {
 	var rows []result.Contract
-	for _, c := range allContracts() {
-		if name == contractName(c) || name == c.BrokerRole+"+"+c.FlushDiskType {
+	for _, c := range Contracts() {
+		if name == ContractName(c) || name == c.BrokerRole+"+"+c.FlushDiskType {
 			rows = append(rows, c)
 		}
 	}
@@ -44,8 +44,8 @@ func contractsNamed(name string) []result.Contract {
 // contractNames lists every name that stands for a row, in print order.
 func contractNames() []string {
 	var names []string
-	for _, c := range allContracts() {
-		names = append(names, contractName(c))
+	for _, c := range Contracts() {
+		names = append(names, ContractName(c))
 	}
 	return append(names, "SYNC_MASTER+"+asyncFlush, "SYNC_MASTER+"+syncFlush)
 }
@@ -66,7 +66,7 @@ func (contractList) read(r *reader, n ast.Node, into any) *place {
 func (contractList) write(from any) node {
 	var items []node
 	for _, c := range *from.(*[]result.Contract) {
-		items = append(items, text(contractName(c)))
+		items = append(items, text(ContractName(c)))
 	}
 	return node{items: items, list: true}
 }

@@ -108,7 +108,7 @@ func freshPlan() Plan {
 func (s Scenario) Rows() []result.Contract {
 	rows := slices.Clone(s.Contracts)
 	if len(rows) == 0 {
-		rows = allContracts()
+		rows = Contracts()
 	}
 	if s.Cluster.TransientStorePool && len(s.Contracts) == 0 { // RocketMQ has the pool under ASYNC_FLUSH alone
 		rows = slices.DeleteFunc(rows, func(c result.Contract) bool { return c.FlushDiskType != asyncFlush })
