@@ -5,7 +5,8 @@ const NoFault = "none"
 
 // Cell is one combination of contract, fault and load: a performance cell when Fault is NoFault, else a fault cell.
 type Cell struct {
-	ID       string   `json:"id"` // unique in a result, safe as a directory name: sync-master-2.async-flush.power-returns
+	ID       string   `json:"id"`              // unique in a result, safe as a directory name: sync-master-2.async-flush.power-returns
+	System   string   `json:"system,omitzero"` // in a run of several systems: which, as --system takes it
 	Contract Contract `json:"contract"`
 	Fault    string   `json:"fault"`             // none, kill, power, pause, disk-lost ...
 	Target   string   `json:"target,omitzero"`   // master, slave, all
@@ -20,7 +21,11 @@ type Cell struct {
 	Throughput *Throughput        `json:"throughput,omitzero"` // closed loop, saturation
 	Latency    *Latency           `json:"latency,omitzero"`    // open loop, at the rate common to all rows
 	Lateness   *Lateness          `json:"lateness,omitzero"`
-	CPU        map[string]float64 `json:"cpu,omitzero"` // seconds of processor time by process: generator, master, slave
+	CPU        map[string]float64 `json:"cpu,omitzero"`    // seconds of processor time by process: generator, master, slave
+	Memory     map[string]Memory  `json:"memory,omitzero"` // by node, at the end of a closed loop: the largest over the passes
+
+	// Effective configuration, "a-0.flushDiskType" and so on: what the nodes were given, and how their virtual machines were sized.
+	Settings map[string]string `json:"settings,omitzero"`
 
 	// Counts, pooled over the cuts of a fault cell.
 	Acked   map[string]int64 `json:"acked,omitzero"`   // by SendStatus
@@ -103,6 +108,12 @@ type Load struct {
 	Producers   int     `json:"producers"`
 	Outstanding int     `json:"outstanding"` // sends in flight per producer at most
 	Size        int     `json:"size"`        // mean body bytes
+}
+
+// Memory is what a process keeps resident, in bytes. Source: RssAnon and RssFile + RssShmem of /proc/PID/status.
+type Memory struct {
+	Anonymous int64 `json:"anonymous"` // heaps, stacks, buffers: the process's own
+	File      int64 `json:"file"`      // pages of mapped files, the page cache's too: stores, jars, programs
 }
 
 // Window is a span of time.

@@ -19,14 +19,15 @@ type Result struct {
 	Started      time.Time `json:"started"`
 	Finished     time.Time `json:"finished,omitzero"` // absent while the matrix runs, and when it was interrupted
 	Seed         uint64    `json:"seed"`
-	World        string    `json:"world"` // of the fault cells: sandbox, loopback, sim; performance cells always run in loopback
-	System       System    `json:"system"`
+	World        string    `json:"world"`  // of the fault cells: sandbox, loopback, sim; performance cells always run in loopback
+	System       System    `json:"system"` // the first of Systems
 	Host         Host      `json:"host"`
 	ConfigDigest string    `json:"configDigest"` // hash of everything that makes two runs comparable; a resume with another one is refused
 	Verdict      Verdict   `json:"verdict"`      // the worst of Cells
 	Claims       []Claim   `json:"claims"`
 	Cells        []Cell    `json:"cells"`
 
+	Systems     []System  `json:"systems,omitzero"`     // of a run of several: all, in print order; absent: System alone
 	Settings    []Setting `json:"settings,omitzero"`    // the effective configuration, in print order
 	Notes       []string  `json:"notes,omitzero"`       // what a reader must know of all cells: shortened HA intervals, a world that fell back
 	Interrupted bool      `json:"interrupted,omitzero"` // ended by SIGINT before the last cell
@@ -38,6 +39,7 @@ type Result struct {
 
 // Row is one contract of the matrix.
 type Row struct {
+	System   string   `json:"system,omitzero"` // as Cell.System
 	Contract Contract `json:"contract"`
 	Repeat   string   `json:"repeat"` // the command that repeats all cells of the row
 }
@@ -53,17 +55,31 @@ type System struct {
 	Name    string `json:"name"`             // reference, rocketmq, jetstream, kafka
 	Version string `json:"version,omitzero"` // 5.5.0
 	Profile string `json:"profile,omitzero"` // rocketmq-4.9, rocketmq-5, holdfast
+	Tuned   bool   `json:"tuned,omitzero"`   // with the settings that operators choose for throughput, none of which weakens a promise
 }
 
-// String returns the system as --system takes it: reference:rocketmq-5, rocketmq:5.5.0.
+// String returns the system as --system takes it: reference:rocketmq-5, rocketmq:5.5.0, rocketmq:5.5.0:tuned.
 func (s System) String() string {
-	switch {
-	case s.Profile != "" && s.Version == "":
-		return s.Name + ":" + s.Profile
-	case s.Version != "":
-		return s.Name + ":" + s.Version
+	detail := s.Version
+	if detail == "" {
+		detail = s.Profile
 	}
-	return s.Name
+	name := s.Name
+	if detail != "" {
+		name += ":" + detail
+	}
+	if s.Tuned {
+		name += ":tuned"
+	}
+	return name
+}
+
+// Compared returns the systems of the run, in print order: one or more.
+func (r *Result) Compared() []System {
+	if len(r.Systems) > 0 {
+		return r.Systems
+	}
+	return []System{r.System}
 }
 
 // Host is the machine, as far as it bears on the figures.
