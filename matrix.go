@@ -237,7 +237,7 @@ func faultLoad(f *matrixFlags, apache bool) scenarios.FaultLoad {
 	}
 	if apache {
 		load.Rate = orElse(f.faultRate, 500)
-		load.Hold, load.After, load.Drain, load.Restart = 4*time.Second, 2*time.Second, 60*time.Second, 25*time.Second
+		load.Hold, load.After, load.Drain, load.Restart = 3*time.Second, 1500*time.Millisecond, 60*time.Second, 14*time.Second
 	}
 	return load
 }
@@ -251,7 +251,10 @@ func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 		p.Warm, p.Measure, p.LatencyOf = 2*time.Second, 10*time.Second, 10*time.Second
 	}
 	if apache {
-		p.Warm = 15 * time.Second
+		p.Compiles, p.Warm, p.Measure, p.LatencyOf = true, 15*time.Second, 10*time.Second, 10*time.Second
+		if f.quick { // a start and a warm JVM take longer than what is measured: one pass of three seconds says more than three of one
+			p.Passes, p.Warm, p.Measure, p.LatencyOf = 1, 8*time.Second, 3*time.Second, 4*time.Second
+		}
 	}
 	return p
 }

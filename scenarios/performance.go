@@ -22,6 +22,7 @@ type Performance struct {
 	InFlight  int // sends outstanding on each
 	Size      int // mean body bytes
 	Warm      time.Duration
+	Compiles  bool // the system gets faster while it runs: Warm is the most that it is given, and open loops follow a closed one
 	Measure   time.Duration
 	LatencyOf time.Duration // length of a pass of the open loop
 	Rate      int           // msg/s of the open loop; 0: half of the slowest row's saturation
@@ -29,10 +30,17 @@ type Performance struct {
 }
 
 // openClose is what a cluster takes to start, catch up and end.
-const openClose = 900 * time.Millisecond
+const (
+	openClose          = 900 * time.Millisecond
+	openCloseCompiling = 8 * time.Second // a JVM's; its slave first tries to reach its master 5 s after its start
+)
 
 func (p *Performance) expect() time.Duration {
-	return time.Duration(p.Passes) * (2*(p.Warm+openClose) + p.Measure + p.LatencyOf)
+	start := openClose
+	if p.Compiles {
+		start = openCloseCompiling
+	}
+	return time.Duration(p.Passes) * (2*(p.Warm+start) + p.Measure + p.LatencyOf)
 }
 
 // generatorBound is the share of the generator's ceiling above which a throughput says more about the generator.
@@ -155,14 +163,17 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 	if err := replicating(ctx, cluster); err != nil {
 		return sum, nil, err
 	}
-	load, err := loadgen.Start(ctx, loadgen.Config{
-		System: cluster.Driver(), Topic: topic, Queues: queues, Connections: p.Clients, Outstanding: p.outstanding(rate),
-		Rate: rate, Body: loadgen.Around(p.Size), Seed: subSeed(m.Seed, cell.ID+name, 0),
-	})
+	seed := subSeed(m.Seed, cell.ID+name, 0)
+	if p.Compiles && rate > 0 {
+		if err := p.rehearse(ctx, cluster, seed); err != nil {
+			return sum, nil, err
+		}
+	}
+	load, err := loadgen.Start(ctx, p.load(cluster, rate, seed))
 	if err != nil {
 		return sum, nil, fmt.Errorf("start the load: %w", err)
 	}
-	err = sleep(ctx, p.Warm)
+	err = p.warm(ctx, load, rate)
 	load.Mark()
 	if err == nil {
 		err = sleep(ctx, p.window(rate))
@@ -170,6 +181,59 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 	cpu = cluster.CPUSeconds()
 	sum = load.Stop()
 	return sum, cpu, errors.Join(err, sum.Err)
+}
+
+// load is what a pass offers. rate 0 is a closed loop.
+func (p *Performance) load(cluster Cluster, rate int, seed uint64) loadgen.Config {
+	return loadgen.Config{
+		System: cluster.Driver(), Topic: topic, Queues: queues, Connections: p.Clients, Outstanding: p.outstanding(rate),
+		Rate: rate, Body: loadgen.Around(p.Size), Seed: seed,
+	}
+}
+
+// warm waits until a running load may be measured: for Warm, and where the system compiles, for less if its throughput is level.
+func (p *Performance) warm(ctx context.Context, load *loadgen.Load, rate int) error {
+	if !p.Compiles {
+		return sleep(ctx, p.Warm)
+	}
+	if rate > 0 {
+		return sleep(ctx, settle)
+	}
+	var windows []float64
+	for began := time.Now(); time.Since(began) < p.Warm; {
+		before := load.Snapshot().AckedTotal
+		if err := sleep(ctx, settle); err != nil {
+			return err
+		}
+		windows = append(windows, float64(load.Snapshot().AckedTotal-before))
+		if level(windows) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// settle is a window of a warming load, and what an open loop is given after a closed one.
+const settle = time.Second
+
+// level reports whether the last few windows differ by no more than a tenth.
+func level(windows []float64) bool {
+	const few, spread = 4, 0.1
+	if len(windows) < few {
+		return false
+	}
+	lo, mid, hi := result.Spread(windows[len(windows)-few:])
+	return hi-lo <= spread*mid
+}
+
+// rehearse has a system compile what an open loop will need: a closed loop until its throughput is level.
+func (p *Performance) rehearse(ctx context.Context, cluster Cluster, seed uint64) error {
+	load, err := loadgen.Start(ctx, p.load(cluster, 0, seed))
+	if err != nil {
+		return fmt.Errorf("start the load: %w", err)
+	}
+	err = p.warm(ctx, load, 0)
+	return errors.Join(err, load.Stop().Err)
 }
 
 func (p *Performance) window(rate int) time.Duration {

@@ -35,7 +35,7 @@ type cell struct {
 func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell, error) {
 	opt := Options{
 		Dir: spec.Dir, Brokers: spec.Site.Brokers, Topics: []Topic{{Name: spec.Topic, Queues: spec.Queues}},
-		Settings: settingsOf(spec.Site.Settings),
+		Settings: settingsOf(spec.Site.Settings), Brief: spec.Faulty,
 	}
 	if c.disks != nil {
 		opt.Mounts = c.disks.mounts

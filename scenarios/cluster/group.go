@@ -35,6 +35,10 @@ type Options struct {
 	Dir     string // configurations, logs and, without Mounts, stores go below it; made when absent
 	Brokers int    // 1: a master; 2: a master and a slave. Default 2
 	Topics  []Topic
+	// Brief says that the nodes live for seconds under a small load, so that a virtual machine compiles quickly and not well.
+	Brief bool
+	// listClasses has each virtual machine list the classes that it loads.
+	listClasses bool
 	// Site says where each node lives; nil: on 127.0.0.1, at ports that are free.
 	Site Site
 	// Settings are lines of the brokers' configuration that come after all others.
@@ -182,7 +186,7 @@ func (g *Group) Settings() map[string]string {
 		}
 	}
 	if g.System.Name == RocketMQ {
-		all["java"] = fmt.Sprintf("%d %s", g.System.java.major, strings.Join(brokerMachine, " "))
+		all["java"] = fmt.Sprintf("%d %s", g.System.java.major, strings.Join(g.machine(g.Master()), " "))
 	}
 	return all
 }

@@ -16,6 +16,7 @@ type java struct {
 	program string // path of the java executable
 	major   int    // 8, 11, 17, ...
 	jars    string // directory of the jars
+	archive string // of their classes, for a quick start; empty: none
 }
 
 // javaVersion matches the first line of `java -version`: version "17.0.15" or, up to Java 8, version "1.8.0_452".
@@ -62,6 +63,8 @@ type machine []string
 var (
 	// brokerMachine has room for two brokers beside a generator; throughput does not grow with more at the loads of this project.
 	brokerMachine = machine{"-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"}
+	// briefly is added for nodes that live for seconds: what the optimizing compiler makes faster, they do not do long enough.
+	briefly = machine{"-XX:TieredStopAtLevel=1"}
 	// nameServerMachine does next to nothing but start, beside two others: no optimizing compiler, a small heap.
 	nameServerMachine = machine{"-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 )
@@ -74,7 +77,11 @@ func (j java) flags(size machine, home, rocketmqHome string) []string {
 		"-XX:ErrorFile="+filepath.Join(home, "hs_err.log"),
 		"-Duser.home="+home,
 		"-Djava.io.tmpdir="+filepath.Join(home, scratchDir), // native libraries are unpacked there, 12 MB a start
+		"-Dtls.server.mode=disabled",                        // no client speaks TLS, and 5.x makes two RSA keys at each start: 3 s of a core
 		"-Drocketmq.home.dir="+rocketmqHome)
+	if j.archive != "" {
+		flags = append(flags, "-Xshare:auto", "-XX:SharedArchiveFile="+j.archive)
+	}
 	if j.major > 8 { // cleaning of mapped buffers by reflection; without it expired files stay mapped
 		flags = append(flags,
 			"--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",

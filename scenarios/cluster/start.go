@@ -173,13 +173,33 @@ func (g *Group) command(n *Node) process.Command {
 		home = n.Home
 	}
 	c.Env = append(slices.Clone(c.Env), "ROCKETMQ_HOME="+home, "NAMESRV_ADDR="+g.NameServer())
-	size, class := brokerMachine, brokerClass
+	class := brokerClass
 	if n.Role == NameServer {
-		size, class = nameServerMachine, nameServerClass
+		class = nameServerClass
 	}
-	c.Argv = append([]string{j.program}, j.flags(size, n.Home, home)...)
+	c.Argv = append([]string{j.program}, j.flags(g.machine(n), n.Home, home)...)
 	c.Argv = append(c.Argv, "-cp", filepath.Join(j.jars, "*"), class, "-c", n.confPath())
 	return c
+}
+
+// machine is how a node's virtual machine is sized.
+func (g *Group) machine(n *Node) machine {
+	if n.Role == NameServer {
+		return g.listing(n, nameServerMachine)
+	}
+	size := brokerMachine
+	if g.opt.Brief {
+		size = slices.Concat(size, briefly)
+	}
+	return g.listing(n, size)
+}
+
+// listing adds what has the node list its classes, where that is asked for.
+func (g *Group) listing(n *Node, size machine) machine {
+	if !g.opt.listClasses {
+		return size
+	}
+	return slices.Concat(size, machine{"-XX:DumpLoadedClassList=" + filepath.Join(n.Home, classListFile)})
 }
 
 // ownProgram returns the running executable, which has the reference broker's commands.

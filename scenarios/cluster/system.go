@@ -98,7 +98,11 @@ func (s *System) Prepare(ctx context.Context, progress io.Writer) error {
 	if s.Home != "" {
 		return s.useHome()
 	}
-	return s.fetch(ctx, progress)
+	if err := s.fetch(ctx, progress); err != nil {
+		return err
+	}
+	s.shareClasses(ctx, progress)
+	return ctx.Err()
 }
 
 // usageError is wrong usage: exit code 64. Source: contracts.md section 2.
