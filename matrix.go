@@ -57,7 +57,7 @@ junit.xml and the history of every cut, which 'holdfast check' judges again from
 	flags.IntVar(&f.rate, "rate", 0, "msg/s at which latency is measured (default half of the slowest row's saturation)")
 	flags.IntVar(&f.faultRate, "fault-rate", 0, "msg/s under which faults strike (default 2000, or 500 for rocketmq)")
 	flags.IntVar(&f.size, "size", bodySize, "mean body size in bytes; sizes vary by a quarter around it")
-	flags.IntVar(&f.parallel, "parallel", 0, "fault cells side by side (default 4, or 1 for rocketmq)")
+	flags.IntVar(&f.parallel, "parallel", 0, "fault cells side by side (default 4)")
 	flags.IntVar(&f.alone, "alone", -1, "trials of each fault cell that run alone on the machine and measure the time to recover (default 3, with --quick 1 of kill-returns)")
 	flags.DurationVar(&f.rtt, "rtt", 0, "base round trip between the hosts of the sandbox, such as 200us (default as fast as it goes)")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes, arrival times and the phases of cuts")
@@ -109,7 +109,7 @@ func (f *matrixFlags) plan() (*matrixPlan, error) {
 			m.Alone, m.AloneIn = 1, quickAlone
 		}
 	}
-	m.Parallel = orElse(f.parallel, map[bool]int{true: 1, false: 4}[apache])
+	m.Parallel = orElse(f.parallel, 4)
 	m.Fault = faultLoad(f, apache)
 	if !f.noPerformance {
 		m.Perf = performance(f, apache)
