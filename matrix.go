@@ -20,8 +20,10 @@ import (
 // matrixFlags are the flags of matrix as given.
 type matrixFlags struct {
 	quick, dryRun, noPerformance bool
-	out, world, system, home     string
-	contracts, faults            []string
+	tuned, expectations          bool
+	tunedGiven                   bool
+	out, world, home             string
+	systems, contracts, faults   []string
 	cuts, rate, faultRate, size  int
 	parallel, alone              int
 	rtt                          time.Duration
@@ -41,23 +43,29 @@ namespaces of their own (no root needed), several side by side. Results go to --
 junit.xml and the history of every cut, which 'holdfast check' judges again from the file alone.`,
 		Example: `  holdfast matrix --quick
   holdfast matrix --quick --contracts SYNC_MASTER+ASYNC_FLUSH --faults power-returns,power-promoted --cuts 10
+  holdfast matrix --quick --system reference --system rocketmq:5.5.0
   holdfast matrix --system rocketmq:5.5.0 --contracts ASYNC_MASTER+ASYNC_FLUSH --faults power-returns --no-performance`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.tunedGiven = cmd.Flags().Changed("tuned")
+			return f.run(cmd)
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.quick, "quick", false, "four fault columns, 3 cuts a cell, short passes: about 3 minutes on 2 cores (without: every column, 60 cuts, hours)")
 	flags.StringVar(&f.out, "out", "", "directory of the results; one that was interrupted is resumed (default out/matrix-TIME)")
-	flags.StringVar(&f.system, "system", "reference", "system under test: reference[:PROFILE] or rocketmq:VERSION")
+	flags.StringArrayVar(&f.systems, "system", []string{"reference"}, "system under test: reference[:PROFILE] or rocketmq:VERSION; given several times, all are measured in one run")
+	flags.BoolVar(&f.tuned, "tuned", false, "measure the speed of Apache RocketMQ with settings for throughput, too (default true with several systems)")
 	flags.StringVar(&f.home, "rocketmq-home", "", "directory of an unpacked Apache RocketMQ release, instead of jars by Maven")
 	flags.StringSliceVar(&f.contracts, "contracts", nil, "rows to measure, such as SYNC_MASTER/2+ASYNC_FLUSH (default all six)")
-	flags.StringSliceVar(&f.faults, "faults", nil, "columns to measure, see --dry-run, or none (default all, with --quick four)")
+	flags.StringSliceVar(&f.faults, "faults", nil, "columns to measure, see --dry-run, any scenario that 'run --list' names, or none (default the twelve of the matrix, with --quick four)")
+	flags.BoolVar(&f.expectations, "expectations", false, "hold the cells against what their scenarios expect; exit 1 when one fails")
 	flags.BoolVar(&f.noPerformance, "no-performance", false, "leave the performance cells out")
-	flags.IntVar(&f.cuts, "cuts", 0, "trials of each fault cell (default 3 with --quick, else 60)")
+	flags.IntVar(&f.cuts, "cuts", 0, "trials of each fault cell (default 3 with --quick, 1 of rocketmq, else 60)")
 	flags.IntVar(&f.rate, "rate", 0, "msg/s at which latency is measured (default half of the slowest row's saturation)")
 	flags.IntVar(&f.faultRate, "fault-rate", 0, "msg/s under which faults strike (default 2000, or 500 for rocketmq)")
 	flags.IntVar(&f.size, "size", bodySize, "mean body size in bytes; sizes vary by a quarter around it")
-	flags.IntVar(&f.parallel, "parallel", 0, "fault cells side by side (default 4)")
+	flags.IntVar(&f.parallel, "parallel", 0, "fault cells side by side (default 4, or 3 for rocketmq)")
 	flags.IntVar(&f.alone, "alone", -1, "trials of each fault cell that run alone on the machine and measure the time to recover (default 3, with --quick 1 of kill-returns)")
 	flags.DurationVar(&f.rtt, "rtt", 0, "base round trip between the hosts of the sandbox, such as 200us (default as fast as it goes)")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes, arrival times and the phases of cuts")
@@ -68,57 +76,131 @@ junit.xml and the history of every cut, which 'holdfast check' judges again from
 	return cmd
 }
 
-// matrixPlan is what the flags come to.
-type matrixPlan struct {
-	matrix scenarios.Matrix
+// subject is one system of a matrix.
+type subject struct {
+	matrix *scenarios.Matrix
 	system cluster.System
 	others map[string]cluster.System // prepared for rolling upgrades, by version
-	flags  matrixFlags
-	out    string
+}
+
+// matrixPlan is what the flags come to.
+type matrixPlan struct {
+	subjects []*subject // one or more; what is not of a system is alike in all of them
+	flags    matrixFlags
+	out      string
 	// scenario is the name of the only column of 'holdfast run'; empty for a matrix.
 	scenario string
 }
 
+// first is the matrix of the first system.
+func (p *matrixPlan) first() *scenarios.Matrix { return p.subjects[0].matrix }
+
+// all is the matrices of all systems.
+func (p *matrixPlan) all() scenarios.Comparison {
+	var all scenarios.Comparison
+	for _, s := range p.subjects {
+		all = append(all, s.matrix)
+	}
+	return all
+}
+
 // plan checks the flags and fills in the defaults. Its errors are wrong usage.
 func (f *matrixFlags) plan() (*matrixPlan, error) {
-	sys, err := cluster.ParseSystem(f.system)
+	systems, err := f.underTest()
 	if err != nil {
 		return nil, err
-	}
-	sys.Home = f.home
-	p := &matrixPlan{system: sys, flags: *f, out: f.out}
-	m := &p.matrix
-	m.System = result.System{Name: sys.Name, Version: sys.Version, Profile: sys.Profile}
-	m.Seed, m.Command = f.seed, f.command(sys)
-	if m.Contracts, err = scenarios.SelectContracts(f.contracts); err != nil {
-		return nil, exit(exitUsage, err)
-	}
-	if m.Columns, err = f.columns(); err != nil {
-		return nil, exit(exitUsage, err)
 	}
 	if err := f.validate(); err != nil {
 		return nil, exit(exitUsage, err)
 	}
-	m.Contracts = supported(sys, m.Contracts)
-	m.Cuts = orElse(f.cuts, map[bool]int{true: 3, false: 60}[f.quick])
+	rows, err := scenarios.SelectContracts(f.contracts)
+	if err != nil {
+		return nil, exit(exitUsage, err)
+	}
+	columns, err := f.columns()
+	if err != nil {
+		return nil, exit(exitUsage, err)
+	}
+	p := &matrixPlan{flags: *f, out: f.out}
+	if p.out == "" {
+		p.out = filepath.Join("out", "matrix-"+time.Now().Format("20060102-150405"))
+	}
+	for _, sys := range systems {
+		m := f.matrix(sys, rows, columns)
+		m.Out, m.Several = p.out, len(systems) > 1
+		if given := slices.Contains(f.systems, sys.String()); sys.Tuned && !given {
+			m.Columns = nil // added for its speed
+		}
+		if len(m.Plan()) > 0 {
+			p.subjects = append(p.subjects, &subject{matrix: m, system: sys})
+		}
+	}
+	if len(p.subjects) == 0 {
+		return nil, exit(exitUsage, errors.New("nothing is left to measure: no system has the contracts and columns asked for"))
+	}
+	return p, nil
+}
+
+// underTest are the systems asked for, each version of Apache RocketMQ followed by itself with settings for throughput where
+// that is wanted.
+func (f *matrixFlags) underTest() ([]cluster.System, error) {
+	var all []cluster.System
+	seen := map[string]bool{}
+	versions := 0
+	add := func(s cluster.System) bool {
+		known := seen[s.String()]
+		seen[s.String()] = true
+		if !known {
+			all = append(all, s)
+		}
+		return !known
+	}
+	tuned := f.tuned || len(f.systems) > 1 && !f.tunedGiven
+	for _, name := range f.systems {
+		sys, err := cluster.ParseSystem(name)
+		if err != nil {
+			return nil, err
+		}
+		if !add(sys) {
+			return nil, exit(exitUsage, fmt.Errorf("--system %s stands twice", sys))
+		}
+		if sys.Name != cluster.RocketMQ {
+			continue
+		}
+		versions++
+		if tuned && !f.noPerformance && !sys.Tuned && !slices.Contains(f.systems, sys.String()+":tuned") {
+			sys.Tuned = true
+			add(sys)
+		}
+	}
+	if f.home != "" && versions != 1 {
+		return nil, exit(exitUsage, fmt.Errorf("--rocketmq-home needs one --system rocketmq:VERSION, not %s", strings.Join(f.systems, ", ")))
+	}
+	for i := range all {
+		if all[i].Name == cluster.RocketMQ {
+			all[i].Home = f.home
+		}
+	}
+	return all, nil
+}
+
+// matrix is that of one system.
+func (f *matrixFlags) matrix(sys cluster.System, rows []result.Contract, columns []scenarios.Column) *scenarios.Matrix {
 	apache := sys.Name == cluster.RocketMQ
-	m.Alone = f.alone
+	m := &scenarios.Matrix{
+		System: sys.Describe(), Seed: f.seed, Command: f.command(sys), Contracts: supported(sys, rows), Columns: columns,
+		Cuts: orElse(f.cuts, defaultCuts(f.quick, apache)), Parallel: orElse(f.parallel, map[bool]int{true: 3, false: 4}[apache]), Fault: faultLoad(f, apache), Alone: f.alone,
+	}
 	if f.alone < 0 {
 		m.Alone = 3
 		if f.quick {
 			m.Alone, m.AloneIn = 1, quickAlone
 		}
 	}
-	m.Parallel = orElse(f.parallel, 4)
-	m.Fault = faultLoad(f, apache)
 	if !f.noPerformance {
 		m.Perf = performance(f, apache)
 	}
-	if p.out == "" {
-		p.out = filepath.Join("out", "matrix-"+time.Now().Format("20060102-150405"))
-	}
-	m.Out = p.out
-	return p, nil
+	return m
 }
 
 // columns are those asked for, each with the base round trip of the run where it has none of its own.
@@ -128,6 +210,7 @@ func (f *matrixFlags) columns() ([]scenarios.Column, error) {
 	}
 	all, err := scenarios.SelectColumns(f.faults, f.quick)
 	for i := range all {
+		all[i].Expect = f.expectations
 		if all[i].Scenario.Cluster.RTT == 0 {
 			all[i].Scenario.Cluster.RTT = f.rtt
 		}
@@ -162,9 +245,6 @@ func (f *matrixFlags) validate() error {
 			return fmt.Errorf("%s %q is unknown; allowed: %s", w.flag, w.got, strings.ReplaceAll(w.allowed, " ", ", "))
 		}
 	}
-	if f.home != "" && !strings.HasPrefix(f.system, cluster.RocketMQ) {
-		return fmt.Errorf("--rocketmq-home needs --system rocketmq:VERSION, not %s", f.system)
-	}
 	if f.noPerformance && len(f.faults) == 1 && f.faults[0] == result.NoFault {
 		return errors.New("--no-performance with --faults none leaves nothing to measure")
 	}
@@ -182,13 +262,16 @@ func supported(sys cluster.System, rows []result.Contract) []result.Contract {
 	return kept
 }
 
-// command is the beginning of the command that repeats a cell of this matrix.
-func (f *matrixFlags) command(sys cluster.System) string {
+// command is the beginning of the command that repeats a cell of these systems.
+func (f *matrixFlags) command(systems ...cluster.System) string {
 	words := []string{"bin/holdfast matrix"}
 	if f.quick {
 		words = append(words, "--quick")
 	}
-	words = append(words, "--system "+sys.String(), fmt.Sprintf("--seed %d", f.seed))
+	for _, sys := range systems {
+		words = append(words, "--system "+sys.String())
+	}
+	words = append(words, fmt.Sprintf("--seed %d", f.seed))
 	for _, n := range []struct {
 		flag  string
 		value int
@@ -209,7 +292,35 @@ func (f *matrixFlags) command(sys cluster.System) string {
 	if f.home != "" {
 		words = append(words, "--rocketmq-home "+f.home)
 	}
+	if f.expectations {
+		words = append(words, "--expectations")
+	}
 	return strings.Join(words, " ")
+}
+
+// wholeCommand repeats the whole run.
+func (p *matrixPlan) wholeCommand() string {
+	if len(p.subjects) == 1 {
+		return p.first().Command
+	}
+	var given []cluster.System
+	for _, s := range p.subjects {
+		if slices.Contains(p.flags.systems, s.system.String()) || !s.system.Tuned {
+			given = append(given, s.system)
+		}
+	}
+	return p.flags.command(given...)
+}
+
+// defaultCuts is how many trials a cell has. One of Apache RocketMQ takes half a minute of a core, so a quick matrix has one.
+func defaultCuts(quick, apache bool) int {
+	switch {
+	case !quick:
+		return 60
+	case apache:
+		return 1
+	}
+	return 3
 }
 
 // quickAlone are the columns of which a quick matrix asks the time to recover: a client of a host without power waits for its own
@@ -253,7 +364,7 @@ func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 	if apache {
 		p.Compiles, p.Warm, p.Measure, p.LatencyOf = true, 15*time.Second, 10*time.Second, 10*time.Second
 		if f.quick { // a start and a warm JVM take longer than what is measured: one pass of three seconds says more than three of one
-			p.Passes, p.Warm, p.Measure, p.LatencyOf = 1, 8*time.Second, 3*time.Second, 4*time.Second
+			p.Passes, p.Warm, p.Measure, p.LatencyOf = 1, 7*time.Second, 3*time.Second, 4*time.Second
 		}
 	}
 	return p
@@ -261,9 +372,9 @@ func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 
 // livePlan turns the matrix's plan into the report's.
 func (p *matrixPlan) livePlan(r *result.Result) reports.Plan {
-	plan := reports.Plan{Header: *r, Dir: p.out, Expect: p.matrix.Expect(func(id string) bool { return r.Cell(id) != nil })}
-	for _, c := range p.matrix.Plan() {
-		cell := reports.PlannedCell{ID: c.ID, Contract: c.Contract, Fault: result.NoFault, Cuts: c.Cuts, Expect: c.Expect}
+	plan := reports.Plan{Header: *r, Dir: p.out, Expect: p.all().Expect(func(id string) bool { return r.Cell(id) != nil })}
+	for _, c := range p.all().Plan() {
+		cell := reports.PlannedCell{ID: c.ID, System: c.System(), Contract: c.Contract, Fault: result.NoFault, Cuts: c.Cuts, Expect: c.Expect}
 		if c.Column != nil {
 			f := c.Column.First()
 			cell.Column, cell.Fault, cell.Target, cell.Recovery = c.Column.Name(), string(f.Kind), string(f.Target), string(f.Recovery)
@@ -289,7 +400,7 @@ func (p *matrixPlan) ended(ctx context.Context, r *result.Result, err error) err
 	if broken := brokenTrials(r); broken != "" {
 		return exit(exitBroken, errors.New(broken))
 	}
-	if p.scenario != "" {
+	if p.scenario != "" || p.flags.expectations {
 		return scenarioEnded(r)
 	}
 	for _, c := range r.Cells {

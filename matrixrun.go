@@ -74,28 +74,37 @@ func (p *matrixPlan) execute(cmd *cobra.Command) error {
 	return p.measure(ctx, cmd, r)
 }
 
-// prepare makes the system ready, and every other version of it that a rolling upgrade names.
+// prepare makes the systems ready, and every other version of them that a rolling upgrade names.
 func (p *matrixPlan) prepare(cmd *cobra.Command) error {
-	if err := p.system.Prepare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+	for _, s := range p.subjects {
+		if err := s.prepare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *subject) prepare(ctx context.Context, progress io.Writer) error {
+	if err := s.system.Prepare(ctx, progress); err != nil {
 		return err
 	}
-	for i := range p.matrix.Columns {
-		for _, f := range p.matrix.Columns[i].Schedule(0) {
+	for i := range s.matrix.Columns {
+		for _, f := range s.matrix.Columns[i].Schedule(0) {
 			version := f.Params.Version
 			if f.Kind != nemesis.Upgrade || version == "" {
 				continue
 			}
-			other, err := cluster.ParseSystem(p.system.Name + ":" + version)
+			other, err := cluster.ParseSystem(s.system.Name + ":" + version)
 			if err != nil {
 				return err
 			}
-			if err := other.Prepare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+			if err := other.Prepare(ctx, progress); err != nil {
 				return err
 			}
-			if p.others == nil {
-				p.others = map[string]cluster.System{}
+			if s.others == nil {
+				s.others = map[string]cluster.System{}
 			}
-			p.others[version] = other
+			s.others[version] = other
 		}
 	}
 	return nil
@@ -120,32 +129,43 @@ func interruptible(parent context.Context) (context.Context, func()) {
 
 // chooseWorld sets the worlds and returns what the reader must know of a world that fell back.
 func (p *matrixPlan) chooseWorld() (note string, err error) {
-	m := &p.matrix
-	m.Speed = cluster.Loopback{System: p.system, Others: p.others}
-	if p.flags.world == "loopback" {
-		m.World = m.Speed
-		return "", nil
-	}
-	world := cluster.Sandbox{System: p.system, Others: p.others}
-	if sandbox.Inside() {
-		if world.NoNetwork = whyNot(sandbox.Network()); world.NoNetwork != nil {
-			note = fmt.Sprintf("all nodes share 127.0.0.1, for no packet switch is possible here: %v; see 'holdfast doctor'", world.NoNetwork)
+	var instead, noNetwork error
+	loopback := p.flags.world == "loopback"
+	switch {
+	case loopback:
+	case sandbox.Inside():
+		if noNetwork = whyNot(sandbox.Network()); noNetwork != nil {
+			note = fmt.Sprintf("all nodes share 127.0.0.1, for no packet switch is possible here: %v; see 'holdfast doctor'", noNetwork)
 		}
-		m.World = world
-		return note, nil
+	default:
+		if instead, err = p.noSandbox(); err != nil {
+			return "", err
+		}
+		if instead != nil {
+			loopback, note = true, fmt.Sprintf("world loopback, for no sandbox is possible here: %v; see 'holdfast doctor'", instead)
+		}
 	}
-	m.World = world
-	var impossible *sandbox.Impossible
+	for _, s := range p.subjects {
+		s.matrix.Speed = cluster.Loopback{System: s.system, Others: s.others}
+		s.matrix.World = cluster.Sandbox{System: s.system, Others: s.others, NoNetwork: noNetwork}
+		if loopback {
+			s.matrix.World = cluster.Loopback{System: s.system, Others: s.others, Instead: instead}
+		}
+	}
+	return note, nil
+}
+
+// noSandbox is why there can be no sandbox here, nil when there can; it errs where the user wants one all the same.
+func (p *matrixPlan) noSandbox() (why, err error) {
 	err = sandbox.Probe()
+	var impossible *sandbox.Impossible
 	switch {
 	case err == nil:
-		return "", nil
+		return nil, nil
 	case p.flags.world == "sandbox" || !errors.As(err, &impossible):
-		return "", exit(exitBroken, fmt.Errorf("--world %s: %w; see 'holdfast doctor'", p.flags.world, err))
+		return nil, exit(exitBroken, fmt.Errorf("--world %s: %w; see 'holdfast doctor'", p.flags.world, err))
 	}
-	why := whyNot(impossible)
-	m.World = cluster.Loopback{System: p.system, Others: p.others, Instead: why}
-	return fmt.Sprintf("world loopback, for no sandbox is possible here: %v; see 'holdfast doctor'", why), nil
+	return whyNot(impossible), nil
 }
 
 // whyNot is the reason of an *sandbox.Impossible with what mends it, for a sentence that says itself that it is not possible.
@@ -161,7 +181,7 @@ func whyNot(err error) error {
 }
 
 // sandboxed says whether the fault cells run in the sandbox.
-func (p *matrixPlan) sandboxed() bool { return p.matrix.World.Name() == "sandbox" }
+func (p *matrixPlan) sandboxed() bool { return p.first().World.Name() == "sandbox" }
 
 // claim takes the output directory: a new one, or an interrupted one of the same matrix, whose cells are kept.
 func (p *matrixPlan) claim() (*result.Result, error) {
@@ -205,8 +225,8 @@ const quiet = 0.75
 
 // enoughSpace errs when the disk would be full in the middle of the measurement.
 func (p *matrixPlan) enoughSpace() error {
-	need := int64(spaceForFault * p.matrix.Parallel)
-	if p.matrix.Perf != nil {
+	need := int64(spaceForFault * p.first().Parallel)
+	if p.first().Perf != nil {
 		need = max(need, spaceForSpeed)
 	}
 	free, err := host.Free(p.out)
@@ -224,34 +244,62 @@ func (p *matrixPlan) newResult() (*result.Result, error) {
 	if err != nil {
 		return nil, exit(exitBroken, err)
 	}
-	m := &p.matrix
-	notes := []string{p.system.Shortened()}
+	m := p.first()
+	var notes []string
+	for _, s := range p.subjects {
+		notes = append(notes, s.shortened(len(p.subjects) > 1))
+	}
 	if load := host.Load(); m.Perf != nil && load > quiet*float64(h.Cores) {
 		notes = append(notes, fmt.Sprintf("the machine was not idle: load average %.1f when this began; throughput and latency are worth as much", load))
 	}
 	return &result.Result{
 		Schema: result.Schema, Tool: result.Tool{Version: version, Commit: commit}, Started: time.Now().UTC().Truncate(time.Second), Seed: m.Seed,
-		World: m.World.Name(), Scenario: p.scenario, System: m.System, Host: h, ConfigDigest: p.digest(), Verdict: result.Inconclusive,
-		Planned: len(m.Plan()), Command: m.Command, Settings: p.settings(), Rows: p.rows(),
+		World: m.World.Name(), Scenario: p.scenario, System: m.System, Systems: p.systems(), Host: h, ConfigDigest: p.digest(), Verdict: result.Inconclusive,
+		Planned: len(p.all().Plan()), Command: p.wholeCommand(), Settings: p.settings(), Rows: p.rows(),
 		Notes: notes,
 	}, nil
+}
+
+// shortened says which settings of the system differ from its defaults; named, it says of which.
+func (s *subject) shortened(named bool) string {
+	if named {
+		return s.system.String() + ": " + s.system.Shortened()
+	}
+	return s.system.Shortened()
+}
+
+// systems lists those of a run of several; nil for one.
+func (p *matrixPlan) systems() []result.System {
+	if len(p.subjects) == 1 {
+		return nil
+	}
+	var all []result.System
+	for _, s := range p.subjects {
+		all = append(all, s.matrix.System)
+	}
+	return all
 }
 
 // rows gives each contract the command that repeats all its cells.
 func (p *matrixPlan) rows() []result.Row {
 	var rows []result.Row
-	for _, c := range p.matrix.Contracts {
-		rows = append(rows, result.Row{Contract: c, Repeat: p.matrix.Command + " --contracts " + scenarios.ContractName(c)})
+	for _, s := range p.subjects {
+		for _, c := range s.matrix.Contracts {
+			row := result.Row{Contract: c, Repeat: s.matrix.Command + " --contracts " + scenarios.ContractName(c)}
+			if len(p.subjects) > 1 {
+				row.System = s.system.String()
+			}
+			rows = append(rows, row)
+		}
 	}
 	return rows
 }
 
-// settings are the figures that bear on results, in print order.
+// settings are the figures that bear on results, in print order: those of the run, then those of each system.
 func (p *matrixPlan) settings() []result.Setting {
-	m := &p.matrix
+	m := p.first()
 	list := []result.Setting{
 		{Name: "cuts per fault cell", Value: fmt.Sprint(m.Cuts)},
-		{Name: "fault load", Value: fmt.Sprintf("%d msg/s, %d B, Poisson arrivals, %d x %d outstanding, unless the column says otherwise", m.Fault.Rate, m.Fault.Size, m.Fault.Clients, m.Fault.InFlight)},
 		{Name: "client timeout", Value: m.Fault.Timeout.String()},
 		{Name: "fault cells side by side", Value: fmt.Sprint(m.Parallel)},
 		{Name: "trials alone", Value: fmt.Sprintf("%d a cell%s", m.Alone, in(m.AloneIn))},
@@ -259,8 +307,18 @@ func (p *matrixPlan) settings() []result.Setting {
 		{Name: "power loss", Value: "worst: nothing survives that no fsync covered; names as ext4; unless the column says otherwise"},
 		{Name: "cuts fall", Value: fmt.Sprintf("at ((i+u)/k) x %v after an fsync of the commit log; under SYNC_FLUSH between one fsync and the next", m.Fault.Window)},
 	}
-	if pf := m.Perf; pf != nil {
-		list = append(list, result.Setting{Name: "performance load", Value: fmt.Sprintf("%d x %d outstanding, %d B, %d passes, JSON headers", pf.Clients, pf.InFlight, pf.Size, pf.Passes)})
+	for _, s := range p.subjects {
+		of := ""
+		if len(p.subjects) > 1 {
+			of = " of " + s.system.String()
+		}
+		if l := s.matrix.Fault; len(s.matrix.Columns) > 0 {
+			list = append(list, result.Setting{Name: "fault load" + of, Value: fmt.Sprintf("%d msg/s, %d B, Poisson arrivals, %d x %d outstanding, unless the column says otherwise", l.Rate, l.Size, l.Clients, l.InFlight)})
+		}
+		if pf := s.matrix.Perf; pf != nil {
+			list = append(list, result.Setting{Name: "performance load" + of, Value: fmt.Sprintf("%d x %d outstanding, %d B, passes: %d, of %v and %v, warmed %s, JSON headers",
+				pf.Clients, pf.InFlight, pf.Size, pf.Passes, pf.Measure, pf.LatencyOf, pf.Warming())})
+		}
 	}
 	return list
 }
@@ -275,7 +333,7 @@ func in(columns []string) string {
 
 // networkText says what joins the nodes of fault cells.
 func (p *matrixPlan) networkText() string {
-	world, sandboxed := p.matrix.World.(cluster.Sandbox)
+	world, sandboxed := p.first().World.(cluster.Sandbox)
 	if !sandboxed || world.NoNetwork != nil {
 		return "127.0.0.1"
 	}
@@ -287,15 +345,19 @@ func (p *matrixPlan) networkText() string {
 
 // digest hashes everything that makes two runs of the matrix comparable.
 func (p *matrixPlan) digest() string {
-	m := &p.matrix
-	data, err := json.Marshal(struct {
+	type part struct {
 		System result.System
 		World  string
 		Cells  []scenarios.Planned
 		Seed   uint64
 		Fault  scenarios.FaultLoad
 		Perf   *scenarios.Performance
-	}{m.System, m.World.Name(), m.Plan(), m.Seed, m.Fault, m.Perf})
+	}
+	var parts []part
+	for _, m := range p.all() {
+		parts = append(parts, part{m.System, m.World.Name(), m.Plan(), m.Seed, m.Fault, m.Perf})
+	}
+	data, err := json.Marshal(parts)
 	if err != nil {
 		panic(fmt.Sprintf("digest of a matrix: %v", err)) // plain data
 	}
@@ -309,20 +371,22 @@ func (p *matrixPlan) measure(ctx context.Context, cmd *cobra.Command, r *result.
 	live := p.liveReport(cmd, human)
 	live.Start(p.livePlan(r))
 	defer live.Stop()
-	if world, ok := p.matrix.World.(cluster.Sandbox); ok {
+	if world, ok := p.first().World.(cluster.Sandbox); ok {
 		if err := world.SelfTest(ctx, p.out); err != nil {
 			return exit(exitBroken, fmt.Errorf("the sandbox failed its self-test, so no fault would prove anything: %w", err))
 		}
 	}
-	if p.matrix.Perf != nil {
-		ceiling, err := generatorCeiling(ctx, p.matrix.Perf)
+	if perf := p.first().Perf; perf != nil {
+		ceiling, err := generatorCeiling(ctx, perf)
 		if err != nil && ctx.Err() == nil {
 			return exit(exitBroken, fmt.Errorf("measure the generator: %w", err))
 		}
-		p.matrix.Perf.Ceiling = ceiling
+		for _, m := range p.all() {
+			m.Perf.Ceiling = ceiling
+		}
 		r.Settings = append(r.Settings, result.Setting{Name: "generator's ceiling", Value: fmt.Sprintf("%.0f msg/s against a null server", ceiling)})
 	}
-	failed := p.matrix.Run(ctx, r, live, p.save)
+	failed := p.all().Run(ctx, r, live, p.save)
 	if ctx.Err() == nil && failed == nil {
 		r.Finished = time.Now().UTC().Truncate(time.Second)
 	}
@@ -362,18 +426,18 @@ const ceilingFor = 700 * time.Millisecond
 // printPlan prints the cells and the time that they will take.
 func (p *matrixPlan) printPlan(cmd *cobra.Command) error {
 	out := cmd.OutOrStdout()
-	total := p.matrix.Expect(func(string) bool { return false })
+	total := p.all().Expect(func(string) bool { return false })
 	if p.flags.output == "json" {
 		return p.encodePlan(out, total)
 	}
-	for _, c := range p.matrix.Plan() {
+	for _, c := range p.all().Plan() {
 		cuts := ""
 		if c.Cuts > 0 {
 			cuts = fmt.Sprintf("%d cuts, ", c.Cuts)
 		}
 		fmt.Fprintf(out, "%-48s %s%.0f s\n", c.ID, cuts, c.Expect.Seconds())
 	}
-	fmt.Fprintf(out, "%d cells, about %v\n", len(p.matrix.Plan()), total.Round(time.Second))
+	fmt.Fprintf(out, "%d cells, about %v\n", len(p.all().Plan()), total.Round(time.Second))
 	return nil
 }
 
@@ -388,7 +452,7 @@ func (p *matrixPlan) encodePlan(out io.Writer, total time.Duration) error {
 		Cells   []cell  `json:"cells"`
 		Seconds float64 `json:"seconds"`
 	}{Seconds: total.Seconds()}
-	for _, c := range p.matrix.Plan() {
+	for _, c := range p.all().Plan() {
 		plan.Cells = append(plan.Cells, cell{c.ID, c.Cuts, c.Expect.Seconds()})
 	}
 	return json.NewEncoder(out).Encode(plan)

@@ -16,8 +16,8 @@ import (
 func (f *runFlags) matrix(p *runPlan) *matrixPlan {
 	apache := p.system.Name == cluster.RocketMQ
 	m := &matrixPlan{
-		system: p.system, out: f.out, scenario: p.scenario.Name,
-		flags: matrixFlags{world: f.world, system: f.system, output: f.output, size: bodySize},
+		out: f.out, scenario: p.scenario.Name,
+		flags: matrixFlags{world: f.world, systems: []string{f.system}, output: f.output, size: bodySize},
 	}
 	if m.out == "" {
 		m.out = filepath.Join("out", "run-"+p.scenario.Name+"-"+time.Now().Format("20060102-150405"))
@@ -26,11 +26,11 @@ func (f *runFlags) matrix(p *runPlan) *matrixPlan {
 	if f.schedule != "" {
 		column.Replay = p.faults
 	}
-	m.matrix = scenarios.Matrix{
-		System:    result.System{Name: p.system.Name, Version: p.system.Version, Profile: p.system.Profile},
+	m.subjects = []*subject{{system: p.system, matrix: &scenarios.Matrix{
+		System:    p.system.Describe(),
 		Contracts: p.rows, Columns: []scenarios.Column{column}, Cuts: p.cuts * f.repeat, Seed: p.seed, Out: m.out,
 		Fault: faultLoad(&m.flags, apache), Parallel: 1, Alone: p.cuts * f.repeat, Command: f.command(p), Single: true,
-	}
+	}}}
 	return m
 }
 

@@ -13,7 +13,7 @@ type answer struct {
 	Sentences []string // what the common advice lost, what it kept, what it costs
 	Control   string   // whether the harness was seen to lose anything
 	Failed    bool     // the control lost nothing although it must: nothing that says "kept" can be believed
-	Trap      string   // what inSyncReplicas=1 lost that 2 keeps
+	Traps     []string // what inSyncReplicas=1 lost that 2 keeps
 	Open      []string // cells that prove nothing or break a promise, each with its reasons
 }
 
@@ -21,32 +21,66 @@ type answer struct {
 func (v *view) answer() answer {
 	a := answer{Open: v.open()}
 	a.Control, a.Failed = v.control()
-	row, ok := v.advice()
-	if !ok {
-		a.Sentences = v.everyRow()
-		return a
-	}
-	a.Trap = v.trap(row)
-	subject := contractTitle(row)
-	for _, sentence := range []func(result.Contract, string) string{v.lossSentence, v.keptSentence, v.costSentence} {
-		if s := sentence(row, subject); s != "" {
-			a.Sentences = append(a.Sentences, s)
-			subject = "It"
+	for _, system := range v.systems() {
+		row, ok := v.advice(system)
+		if !ok {
+			a.Sentences = append(a.Sentences, v.everyRow(system)...)
+			continue
 		}
+		if trap := v.trap(row); trap != "" {
+			a.Traps = append(a.Traps, trap)
+		}
+		a.Sentences = append(a.Sentences, v.tell(row, v.lossSentence, v.keptSentence, v.costSentence)...)
 	}
+	a.Sentences = append(a.Sentences, v.comparisons()...)
 	return a
 }
 
+// tell has each sentence about a row that there is, the first with the row's name and the others with "It".
+func (v *view) tell(row matrixRow, sentences ...func(matrixRow, string) string) []string {
+	var said []string
+	subject := rowTitle(row)
+	for _, sentence := range sentences {
+		if s := sentence(row, subject); s != "" {
+			said = append(said, s)
+			subject = "It"
+		}
+	}
+	return said
+}
+
+// systems are those that an answer speaks of: what was measured for its speed alone is none.
+func (v *view) systems() []string {
+	if !v.several {
+		return []string{""}
+	}
+	var all []string
+	for _, s := range v.r.Compared() {
+		if !s.Tuned {
+			all = append(all, s.String())
+		}
+	}
+	return all
+}
+
+// rowTitle names a row in the words of a sentence.
+func rowTitle(row matrixRow) string {
+	if row.system == "" {
+		return contractTitle(row.Contract)
+	}
+	return row.system + ": " + contractTitle(row.Contract)
+}
+
 // advice returns the row that the common advice recommends: SYNC_MASTER with ASYNC_FLUSH, waiting for two copies if that was run.
-func (v *view) advice() (result.Contract, bool) {
-	if row, ok := v.find("SYNC_MASTER", "ASYNC_FLUSH", 2); ok {
+func (v *view) advice(system string) (matrixRow, bool) {
+	if row, ok := v.find(system, "SYNC_MASTER", "ASYNC_FLUSH", 2); ok {
 		return row, true
 	}
-	return v.find("SYNC_MASTER", "ASYNC_FLUSH", 0)
+	return v.find(system, "SYNC_MASTER", "ASYNC_FLUSH", 0)
 }
 
 // lossSentence says in which failures a row lost messages, and how many; and which failures prove nothing.
-func (v *view) lossSentence(row result.Contract, subject string) string {
+func (v *view) lossSentence(row matrixRow, subject string) string {
 	var lost, doubts []string
 	for _, f := range v.faults {
 		c := v.cell(row, f.name)
@@ -87,7 +121,7 @@ func lossPhrase(f faultColumn, c *result.Cell) string {
 const keptShown = 4
 
 // keptSentence says in which failures a row lost nothing, with the bounds. Many failures share the figures of the weakest.
-func (v *view) keptSentence(row result.Contract, subject string) string {
+func (v *view) keptSentence(row matrixRow, subject string) string {
 	var kept, clauses []string
 	var least, bound = 0, 0.0
 	for _, f := range v.faults {
@@ -114,8 +148,8 @@ func (v *view) keptSentence(row result.Contract, subject string) string {
 }
 
 // costSentence compares the row's speed with ASYNC_MASTER of the same flush type, in absolute figures: one run has no percentages.
-func (v *view) costSentence(row result.Contract, subject string) string {
-	base, ok := v.find("ASYNC_MASTER", row.FlushDiskType, 0)
+func (v *view) costSentence(row matrixRow, subject string) string {
+	base, ok := v.find(row.system, "ASYNC_MASTER", row.FlushDiskType, 0)
 	if !ok {
 		return ""
 	}
@@ -141,7 +175,7 @@ func (v *view) costSentence(row result.Contract, subject string) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("%s costs, against %s: %s", subject, contractTitle(base), strings.Join(parts, ", and "))
+	s := fmt.Sprintf("%s costs, against %s: %s", subject, contractTitle(base.Contract), strings.Join(parts, ", and "))
 	if a.Verdict == result.Inconclusive || b.Verdict == result.Inconclusive {
 		s += "; but these figures are inconclusive"
 	}
@@ -162,8 +196,8 @@ func overlap(a, b *result.Throughput) bool {
 }
 
 // trap says what the default of RocketMQ 5 lost in failures in which waiting for two copies lost nothing.
-func (v *view) trap(advice result.Contract) string {
-	one, ok := v.find("SYNC_MASTER", advice.FlushDiskType, 1)
+func (v *view) trap(advice matrixRow) string {
+	one, ok := v.find(advice.system, "SYNC_MASTER", advice.FlushDiskType, 1)
 	if !ok || max(advice.InSyncReplicas, 1) == 1 {
 		return ""
 	}
@@ -180,7 +214,11 @@ func (v *view) trap(advice result.Contract) string {
 	if len(lost) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("The trap: with inSyncReplicas=1, the default of RocketMQ 5, SYNC_MASTER with %s lost acknowledged messages %s, where inSyncReplicas=2 lost none.",
+	trap := "The trap"
+	if advice.system != "" {
+		trap += " of " + advice.system
+	}
+	return trap + fmt.Sprintf(": with inSyncReplicas=1, the default of RocketMQ 5, SYNC_MASTER with %s lost acknowledged messages %s, where inSyncReplicas=2 lost none.",
 		advice.FlushDiskType, list(lost))
 }
 
@@ -203,11 +241,11 @@ func (v *view) control() (sentence string, failed bool) {
 		f := columnOf(c)
 		switch {
 		case failedControl(c):
-			silent = append(silent, contractTitle(c.Contract)+" "+f.clause())
+			silent = append(silent, rowTitle(rowOf(c))+" "+f.clause())
 		case c.RPO == nil:
-			unproven = append(unproven, contractTitle(c.Contract)+" "+f.clause()+": "+brief(c))
+			unproven = append(unproven, rowTitle(rowOf(c))+" "+f.clause()+": "+brief(c))
 		default:
-			good = append(good, contractTitle(c.Contract)+" "+lossPhrase(f, c))
+			good = append(good, rowTitle(rowOf(c))+" "+lossPhrase(f, c))
 		}
 	}
 	switch {
@@ -223,16 +261,12 @@ func (v *view) control() (sentence string, failed bool) {
 // failedControl says whether a cell that must lose something had its faults' effect and lost nothing.
 func failedControl(c *result.Cell) bool { return c.Control && c.RPO != nil && c.RPO.LossyCuts == 0 }
 
-// everyRow is the answer when the row of the common advice was not run: what each row lost.
-func (v *view) everyRow() []string {
+// everyRow is the answer when the row of the common advice was not run: what each row of a system lost.
+func (v *view) everyRow(system string) []string {
 	var sentences []string
 	for _, row := range v.rows {
-		subject := contractTitle(row)
-		for _, sentence := range []func(result.Contract, string) string{v.lossSentence, v.keptSentence} {
-			if s := sentence(row, subject); s != "" {
-				sentences = append(sentences, s)
-				subject = "It"
-			}
+		if row.system == system {
+			sentences = append(sentences, v.tell(row, v.lossSentence, v.keptSentence)...)
 		}
 	}
 	return sentences
@@ -243,7 +277,7 @@ func (v *view) open() []string {
 	var lines []string
 	for _, c := range v.ordered() {
 		for _, e := range c.Unmet() {
-			lines = append(lines, fmt.Sprintf("expectation failed: %s, %s: %s", c.Contract, cellTitle(c), expectationText(e)))
+			lines = append(lines, fmt.Sprintf("expectation failed: %s, %s: %s", rowOf(c), cellTitle(c), expectationText(e)))
 		}
 	}
 	for _, verdict := range []result.Verdict{result.Violated, result.Inconclusive} {
@@ -269,7 +303,7 @@ func (v *view) open() []string {
 // cellsTitle names cells in words: one in full, several by their number and columns.
 func cellsTitle(cells []*result.Cell) string {
 	if len(cells) == 1 {
-		return cells[0].Contract.String() + ", " + cellTitle(cells[0])
+		return rowOf(cells[0]).String() + ", " + cellTitle(cells[0])
 	}
 	var columns []string
 	for _, c := range cells {

@@ -29,7 +29,7 @@ func (v *view) harnessLine() string {
 		return ""
 	}
 	return fmt.Sprintf("Harness, over all cells: longest stall %s (%s; %s, %s); CPU: %s.", span(worst.Harness[culprit].StallMS), culprit,
-		worst.Contract, cellTitle(worst), processorTime(total))
+		rowOf(worst), cellTitle(worst), processorTime(total))
 }
 
 // stallWarning names the cells in which the harness was held up too long, "" when there are none.

@@ -49,7 +49,7 @@ type junitMessage struct {
 // control that lost nothing are failures, an inconclusive cell is skipped; loss within the contract passes, with its figures in system-out.
 func JUnit(r *result.Result) ([]byte, error) {
 	v := newView(r, nil)
-	all := junitSuites{Name: "holdfast " + r.System.String()}
+	all := junitSuites{Name: "holdfast " + systemsText(r)}
 	if v.hasPerf {
 		all.Suites = append(all.Suites, v.junitSuite(result.NoFault, "throughput and latency"))
 	}
@@ -66,7 +66,7 @@ func JUnit(r *result.Result) ([]byte, error) {
 func (v *view) junitSuite(column, title string) junitSuite {
 	r := v.r
 	s := junitSuite{Name: title, Timestamp: r.Started.UTC().Format(time.RFC3339), Properties: []junitProperty{
-		{"system", r.System.String()}, {"world", r.World}, {"seed", fmt.Sprint(r.Seed)}, {"configDigest", r.ConfigDigest}, {"kernel", r.Host.Kernel},
+		{"system", systemsText(r)}, {"world", r.World}, {"seed", fmt.Sprint(r.Seed)}, {"configDigest", r.ConfigDigest}, {"kernel", r.Host.Kernel},
 	}}
 	seconds := 0.0
 	for _, row := range v.rows {
@@ -76,7 +76,7 @@ func (v *view) junitSuite(column, title string) junitSuite {
 		}
 		s.Tests++
 		seconds += c.Seconds
-		jc := junitCase{Name: c.Contract.String(), Class: "holdfast." + c.Column(), Time: fmt.Sprintf("%.3f", c.Seconds), Out: strings.TrimSuffix(doneLine(c), "\n")}
+		jc := junitCase{Name: rowOf(c).String(), Class: "holdfast." + c.Column(), Time: fmt.Sprintf("%.3f", c.Seconds), Out: strings.TrimSuffix(doneLine(c), "\n")}
 		message := &junitMessage{Message: string(c.Verdict) + ": " + brief(c), Text: strings.Join(append(reasons(c), c.Repeat), "\n")}
 		unmet := c.Unmet()
 		switch {

@@ -25,6 +25,7 @@ type Plan struct {
 // PlannedCell is one cell that a matrix will fill.
 type PlannedCell struct {
 	ID       string
+	System   string // as result.Cell.System
 	Contract result.Contract
 	Fault    string // result.NoFault, kill, power ...
 	Target   string
@@ -43,9 +44,9 @@ func (p PlannedCell) column() faultColumn {
 func (p PlannedCell) title() string {
 	f := p.column()
 	if f.name == result.NoFault {
-		return p.Contract.String() + ", throughput and latency"
+		return matrixRow{p.System, p.Contract}.String() + ", throughput and latency"
 	}
-	return p.Contract.String() + ", " + f.title()
+	return matrixRow{p.System, p.Contract}.String() + ", " + f.title()
 }
 
 // Options says how a Live report draws.
@@ -232,7 +233,7 @@ func doneLine(c *result.Cell) string {
 	case !c.IsPerformance(): // speed is neither kept nor lost
 		parts = append(parts, string(c.Verdict))
 	}
-	return fmt.Sprintf("%s, %s: %s\n", c.Contract, cellTitle(c), strings.Join(parts, "; "))
+	return fmt.Sprintf("%s, %s: %s\n", rowOf(c), cellTitle(c), strings.Join(parts, "; "))
 }
 
 // Note writes a line that concerns the whole run, such as a world that is not possible here, above the table.

@@ -61,7 +61,7 @@ const faultNote = "acked, lost: of SEND_OK; other statuses on lines of their own
 // faultTable is the table of one fault. inline puts the other statuses beside their figures instead of below the contract: for
 // media that do not keep lines of different columns level.
 func (v *view) faultTable(f faultColumn, inline bool) *grid {
-	g := &grid{Title: v.faultTableTitle(f), Stub: 2, Columns: append(stub(),
+	g := &grid{Title: v.faultTableTitle(f), Stub: v.stubWidth(), Columns: append(v.stub(),
 		column{Head: "acked", Right: true}, column{Head: "lost", Right: true}, column{Head: "lost\nwindow", Right: true},
 		column{Head: "lossy " + trial(f.fault) + "s\n(95% bound)"}, column{Head: "lineariz-\nable"},
 		column{Head: "verdict"})}
@@ -72,10 +72,10 @@ func (v *view) faultTable(f faultColumn, inline bool) *grid {
 		}
 		if c == nil {
 			none := entry{"-", muted}
-			g.row(append(stubEntries(row), none, none, none, none, none, v.unfinished(place{row, f.name}, nil))...)
+			g.row(append(v.stubEntries(row), none, none, none, none, none, v.unfinished(place{row, f.name}, nil))...)
 			continue
 		}
-		g.row(faultEntries(c, inline)...)
+		g.row(v.faultEntries(c, inline)...)
 	}
 	return g
 }
@@ -92,8 +92,8 @@ func (v *view) faultTableTitle(f faultColumn) string {
 
 // faultEntries is one row of a fault's table. SEND_OK (or the only status) stands on the line of the contract; every other status
 // has a line of its own below it.
-func faultEntries(c *result.Cell, inline bool) []entry {
-	entries := stubEntries(c.Contract)
+func (v *view) faultEntries(c *result.Cell, inline bool) []entry {
+	entries := v.stubEntries(rowOf(c))
 	first, others := leading(c.Acked)
 	acked, lost := "-", "-"
 	if len(c.Acked) > 0 {
@@ -104,7 +104,7 @@ func faultEntries(c *result.Cell, inline bool) []entry {
 	}
 	for _, status := range others {
 		if !inline {
-			entries[1].Text += "\n" + status
+			entries[len(entries)-1].Text += "\n" + status
 			acked += "\n" + count(c.Acked[status])
 			lost += "\n" + count(c.Lost[status])
 			continue
@@ -166,13 +166,13 @@ func (v *view) rtoTable() *grid {
 	if !v.askedRTO() {
 		return nil
 	}
-	g := &grid{Title: "RTO: of trials that ran alone on the machine", Stub: 2, Columns: stub(),
+	g := &grid{Title: "RTO: of trials that ran alone on the machine", Stub: v.stubWidth(), Columns: v.stub(),
 		Note: "From the fault to the first SEND_OK / to the first delivery; the longest over those trials. not asked: no trial of the cell ran alone. none: not served again, or nothing proven."}
 	for _, f := range v.faults {
 		g.Columns = append(g.Columns, column{Head: f.head()})
 	}
 	for _, row := range v.rows {
-		entries := stubEntries(row)
+		entries := v.stubEntries(row)
 		for _, f := range v.faults {
 			entries = append(entries, rtoEntry(v.cell(row, f.name)))
 		}

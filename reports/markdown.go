@@ -23,7 +23,9 @@ func Markdown(r *result.Result) string {
 	for _, s := range a.Sentences {
 		paragraph(s)
 	}
-	paragraph(a.Trap)
+	for _, trap := range a.Traps {
+		paragraph(trap)
+	}
 	if !a.Failed {
 		paragraph(a.Control)
 	}
@@ -31,6 +33,9 @@ func Markdown(r *result.Result) string {
 		paragraph(v.overview(nil).markdown())
 	}
 	if g := v.performance(); g != nil {
+		paragraph(g.markdown())
+	}
+	if g := v.memory(); g != nil {
 		paragraph(g.markdown())
 	}
 	for _, g := range v.faultGrids(true) {
@@ -41,6 +46,9 @@ func Markdown(r *result.Result) string {
 		paragraph("**" + warning + "**")
 	}
 	for _, g := range v.claimTables() {
+		paragraph(g.markdown())
+	}
+	if g := v.agreement(); g != nil {
 		paragraph(g.markdown())
 	}
 	for _, line := range a.Open {

@@ -30,6 +30,8 @@ type page struct {
 	Overview     *htmlGrid
 	Claims       []*htmlGrid
 	Performance  *htmlGrid
+	Memory       *htmlGrid
+	Agreement    *htmlGrid
 	SpeedFigures []figureSVG
 	Losses       []lossSection
 	RTO          *htmlGrid
@@ -80,7 +82,7 @@ type htmlCell struct {
 func Page(r *result.Result) ([]byte, error) {
 	v := newView(r, nil)
 	p := page{
-		Title:      fmt.Sprintf("What %s keeps when machines fail", r.System),
+		Title:      fmt.Sprintf("What %s keeps when machines fail", systemsText(r)),
 		Style:      template.CSS(pageStyle), // a constant of this package
 		Header:     header(r),
 		Incomplete: incompleteText(r),
@@ -99,12 +101,14 @@ func Page(r *result.Result) ([]byte, error) {
 	if g := v.performance(); g != nil {
 		p.Performance = pageGrid(g, g.Title)
 	}
+	p.Memory = pageGrid(v.memory(), "Memory")
+	p.Agreement = pageGrid(v.agreement(), "Agreement")
 	p.RTO = pageGrid(v.rtoTable(), "RTO")
 	p.Harness, p.Stalled = v.harnessLine(), v.stallWarning()
 	for _, row := range v.rows {
 		if conf := row.BrokerConf(); len(conf) > 0 {
-			stub := stubEntries(row)
-			p.Rows = append(p.Rows, rowConf{stub[0].Text, stub[1].Text, conf, row.SlaveConf(), v.repeat(row)})
+			name, sub := stubText(v.stubEntries(row))
+			p.Rows = append(p.Rows, rowConf{name, sub, conf, row.SlaveConf(), v.repeat(row)})
 		}
 	}
 	if err := v.figures(&p); err != nil {
@@ -168,9 +172,9 @@ func pageGrid(g *grid, label string) *htmlGrid {
 		return nil
 	}
 	h := &htmlGrid{Label: label, Caption: g.Title, Note: g.Note}
-	if g.Stub == 2 {
+	if g.Stub >= 2 {
 		head := "contract"
-		if name := g.Columns[0].Head; name != stub()[0].Head {
+		if name := g.Columns[g.Stub-2].Head; name != contractHead {
 			head = name
 		}
 		h.Heads = append(h.Heads, htmlHead{Lines: []string{head}})
@@ -180,8 +184,8 @@ func pageGrid(g *grid, label string) *htmlGrid {
 	}
 	for _, r := range g.Rows {
 		row := htmlRow{}
-		if g.Stub == 2 {
-			row.Name, row.Sub = r[0].Text, r[1].Text
+		if g.Stub >= 2 {
+			row.Name, row.Sub = stubText(r[:g.Stub])
 		}
 		for i, e := range r[g.Stub:] {
 			class := string(e.Tone)
@@ -193,6 +197,15 @@ func pageGrid(g *grid, label string) *htmlGrid {
 		h.Rows = append(h.Rows, row)
 	}
 	return h
+}
+
+// stubText is the stub of a row in two lines: the system, where it is named, with the role, and the flush type.
+func stubText(stub []entry) (name, sub string) {
+	name, sub = stub[0].Text, stub[len(stub)-1].Text
+	if len(stub) > 2 {
+		name += ", " + stub[1].Text
+	}
+	return name, sub
 }
 
 // link lets the faults of the overview lead to their sections.
@@ -210,7 +223,7 @@ func (v *view) link(h *htmlGrid) {
 // runFacts lists what a reader needs to judge or repeat the run.
 func runFacts(r *result.Result) []result.Setting {
 	facts := []result.Setting{
-		{Name: "tool", Value: "holdfast " + toolVersion(r.Tool)}, {Name: "system", Value: r.System.String()},
+		{Name: "tool", Value: "holdfast " + toolVersion(r.Tool)}, {Name: "system", Value: systemsText(r)},
 		{Name: "started", Value: r.Started.UTC().Format(time.RFC3339)},
 	}
 	add := func(name, value string) {

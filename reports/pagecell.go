@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"holdfast/reports/result"
@@ -23,6 +24,7 @@ type cellSection struct {
 	Trials              *htmlGrid
 	Effects             *htmlGrid // of the faults of the worst trial, where there are several
 	Findings, More      []string  // the first few, and the others
+	Settings            []string // effective configuration of the nodes, key=value
 	Repeat              string
 }
 
@@ -31,13 +33,16 @@ const findingsShown = 3
 
 func newCellSection(c *result.Cell) (cellSection, error) {
 	s := cellSection{
-		ID: c.ID, Contract: c.Contract.String(), Title: cellTitle(c), Verdict: string(c.Verdict), Tone: toneOf(c.Verdict),
+		ID: c.ID, Contract: rowOf(c).String(), Title: cellTitle(c), Verdict: string(c.Verdict), Tone: toneOf(c.Verdict),
 		Open: c.Verdict == result.Violated || len(c.Unmet()) > 0, Shows: c.Shows, Reasons: c.Reasons, Facts: cellFacts(c), Repeat: c.Repeat,
 		Trials:   pageGrid(trialTable(c), "Trials of "+c.ID),
 		Schedule: pageGrid(scheduleTable(c.Schedule), "Schedule of "+c.ID), Expect: pageGrid(expectTable(c.Expect), "Expectations of "+c.ID),
 	}
 	worst, number := worstTrial(c)
 	s.Effects = pageGrid(effectTable(worst, effectTitle(c, number)), "Faults of "+c.ID)
+	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
+		s.Settings = append(s.Settings, key+"="+c.Settings[key])
+	}
 	for _, f := range c.Findings {
 		s.Findings = append(s.Findings, findingText(f))
 	}

@@ -26,14 +26,22 @@ type lineKey struct {
 }
 
 // role gives each role of the matrix an ink of its own, in the order of the rows.
-func (v *view) role(row result.Contract) int {
+func (v *view) role(row matrixRow) int {
 	var roles []string
 	for _, r := range v.rows {
-		if label := stubEntries(r)[0].Text; !slices.Contains(roles, label) {
+		if label := roleText(r); !slices.Contains(roles, label) {
 			roles = append(roles, label)
 		}
 	}
-	return slices.Index(roles, stubEntries(row)[0].Text) % len(inkRole)
+	return slices.Index(roles, roleText(row)) % len(inkRole)
+}
+
+// roleText is what a row's colour stands for: the role, or the name of a contract without one.
+func roleText(row matrixRow) string {
+	if row.BrokerRole == "" {
+		return row.Name
+	}
+	return row.Role()
 }
 
 // latencyPlot draws the latency distribution of each row: percentiles by their nines, milliseconds on a log axis; keys name the lines.
@@ -145,7 +153,7 @@ func (v *view) throughputPlot() (template.HTML, error) {
 	p := newPlot("msg/s at saturation: median, and the range of the passes", "")
 	var labels []plot.Tick
 	top := 0.0
-	rows := slices.DeleteFunc(slices.Clone(v.rows), func(row result.Contract) bool {
+	rows := slices.DeleteFunc(slices.Clone(v.rows), func(row matrixRow) bool {
 		c := v.cell(row, result.NoFault)
 		return c == nil || c.Throughput == nil
 	})

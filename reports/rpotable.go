@@ -48,7 +48,7 @@ func (v *view) rpoTable(f faultColumn) *grid {
 	measured := slices.DeleteFunc(slices.Clone(rpoColumns), func(col rpoColumn) bool {
 		return !slices.ContainsFunc(cells, func(c *result.Cell) bool { return col.text(c) != "" })
 	})
-	g := &grid{Title: "RPO: " + f.title(), Stub: 2, Columns: stub()}
+	g := &grid{Title: "RPO: " + f.title(), Stub: v.stubWidth(), Columns: v.stub()}
 	var notes []string
 	for _, col := range measured {
 		g.Columns = append(g.Columns, column{Head: col.head, Right: true})
@@ -59,7 +59,7 @@ func (v *view) rpoTable(f faultColumn) *grid {
 	g.Note = strings.Join(notes, " ")
 	for _, row := range v.rows {
 		c := v.cell(row, f.name)
-		entries := stubEntries(row)
+		entries := v.stubEntries(row)
 		for _, col := range measured {
 			entries = append(entries, rpoEntry(c, col))
 		}

@@ -62,7 +62,7 @@ func outline(cells []*result.Cell, width int, paint palette) string {
 // scenarioCell is one contract under a scenario.
 func scenarioCell(c *result.Cell, dir string, width int, paint palette) string {
 	var b strings.Builder
-	b.WriteString(paint.strong(c.Contract.String()+": ") + paint.tone(toneOf(c.Verdict), string(c.Verdict)))
+	b.WriteString(paint.strong(rowOf(c).String()+": ") + paint.tone(toneOf(c.Verdict), string(c.Verdict)))
 	if unmet := len(c.Unmet()); unmet > 0 {
 		b.WriteString(", " + paint.tone(bad, plural(unmet, "expectation")+" failed"))
 	}

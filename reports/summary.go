@@ -26,12 +26,21 @@ func header(r *result.Result) []string {
 		roundTrip = "round trip " + span(h.RTT)
 	}
 	lines := []string{
-		fmt.Sprintf("holdfast %s, system %s, world %s, seed %d, started %s", toolVersion(r.Tool), r.System, r.World, r.Seed, r.Started.UTC().Format(time.RFC3339)),
+		fmt.Sprintf("holdfast %s, system %s, world %s, seed %d, started %s", toolVersion(r.Tool), systemsText(r), r.World, r.Seed, r.Started.UTC().Format(time.RFC3339)),
 		fmt.Sprintf("host: %s, %s, Linux %s", orUnknown(h.CPU), plural(h.Cores, "core"), strings.TrimPrefix(orUnknown(h.Kernel), "Linux ")),
 		fmt.Sprintf("disk: %s, fsync p50 %s, p99 %s (%s), %s; %s",
 			orUnknown(h.Filesystem), span(h.Fsync.P50), span(h.Fsync.P99), trust, disks, roundTrip),
 	}
 	return append(lines, r.Notes...)
+}
+
+// systemsText lists the systems under test.
+func systemsText(r *result.Result) string {
+	var names []string
+	for _, s := range r.Compared() {
+		names = append(names, s.String())
+	}
+	return strings.Join(names, " and ")
 }
 
 func toolVersion(t result.Tool) string {
@@ -91,10 +100,16 @@ func (v *view) detail(dir string, width int, paint palette) string {
 	if g := v.performance(); g != nil {
 		b.WriteString("\n" + g.text(width, paint))
 	}
+	if g := v.memory(); g != nil {
+		b.WriteString("\n" + g.text(width, paint))
+	}
 	for _, g := range v.faultGrids(false) {
 		b.WriteString("\n" + g.text(width, paint))
 	}
 	b.WriteString(v.harness(width, paint))
+	if g := v.agreement(); g != nil {
+		b.WriteString("\n" + g.text(width, paint))
+	}
 	for _, g := range v.claimTables() {
 		b.WriteString("\n" + g.text(width, paint))
 	}
@@ -106,8 +121,8 @@ func (v *view) detail(dir string, width int, paint palette) string {
 	for _, s := range a.Sentences {
 		b.WriteString(wrap(s, width, ""))
 	}
-	if a.Trap != "" {
-		b.WriteString(wrap(a.Trap, width, ""))
+	for _, trap := range a.Traps {
+		b.WriteString(wrap(trap, width, ""))
 	}
 	if a.Control != "" {
 		alarm := plain
@@ -173,9 +188,9 @@ func (v *view) configurations(width int, paint palette) string {
 }
 
 // repeat returns the command that repeats a row, "" when the result has none.
-func (v *view) repeat(row result.Contract) string {
+func (v *view) repeat(row matrixRow) string {
 	for _, r := range v.r.Rows {
-		if r.Contract == row {
+		if r.Contract == row.Contract && r.System == row.system {
 			return r.Repeat
 		}
 	}

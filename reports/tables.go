@@ -8,14 +8,31 @@ import (
 	"holdfast/reports/result"
 )
 
-// stub is the two columns that name a contract.
-func stub() []column { return []column{{Head: "brokerRole"}, {Head: "flushDiskType"}} }
+// contractHead heads the first of the two columns that name a contract.
+const contractHead = "brokerRole"
 
-func stubEntries(c result.Contract) []entry {
-	if c.BrokerRole == "" {
-		return []entry{{Text: c.Name}, {}}
+// stub is the columns that name a row: the contract, and before it the system where there are several.
+func (v *view) stub() []column {
+	columns := []column{{Head: contractHead}, {Head: "flushDiskType"}}
+	if v.several {
+		columns = append([]column{{Head: "system"}}, columns...)
 	}
-	return []entry{{Text: c.Role()}, {Text: flushLabel(c)}}
+	return columns
+}
+
+// stubWidth is the number of columns of the stub.
+func (v *view) stubWidth() int { return len(v.stub()) }
+
+// stubEntries name a row.
+func (v *view) stubEntries(row matrixRow) []entry {
+	entries := []entry{{Text: row.Name}, {}}
+	if row.BrokerRole != "" {
+		entries = []entry{{Text: row.Role()}, {Text: flushLabel(row.Contract)}}
+	}
+	if v.several {
+		entries = append([]entry{{Text: row.system}}, entries...)
+	}
+	return entries
 }
 
 // stubNote explains SYNC_MASTER/2 when a row bears it.
@@ -30,7 +47,7 @@ func (v *view) stubNote() string {
 
 // overview is the whole matrix at a glance: a row a contract, a column a fault. running gives the text of unfinished cells by id.
 func (v *view) overview(running map[string]string) *grid {
-	g := &grid{Stub: 2, Columns: stub(), Note: v.stubNote()}
+	g := &grid{Stub: v.stubWidth(), Columns: v.stub(), Note: v.stubNote()}
 	if v.hasPerf {
 		head := "p99 ms"
 		if rps, common := v.commonRate(); rps > 0 && common {
@@ -46,7 +63,7 @@ func (v *view) overview(running map[string]string) *grid {
 		g.Note = strings.TrimSpace(g.Note)
 	}
 	for _, row := range v.rows {
-		entries := stubEntries(row)
+		entries := v.stubEntries(row)
 		if v.hasPerf {
 			entries = append(entries, v.glanceSpeed(row, running)...)
 		}
@@ -70,7 +87,7 @@ func (v *view) unfinished(at place, running map[string]string) entry {
 	return entry{"-", muted}
 }
 
-func (v *view) glanceSpeed(row result.Contract, running map[string]string) []entry {
+func (v *view) glanceSpeed(row matrixRow, running map[string]string) []entry {
 	at := place{row, result.NoFault}
 	c := v.cells[at]
 	if c == nil {
@@ -147,13 +164,13 @@ func (v *view) performance() *grid {
 		title += " at " + rate(rps) + " msg/s offered to every row"
 		head = "ms\n"
 	}
-	g := &grid{Title: title + "; no faults", Stub: 2, Columns: append(stub(),
+	g := &grid{Title: title + "; no faults", Stub: v.stubWidth(), Columns: append(v.stub(),
 		column{Head: "msg/s\nmedian", Right: true}, column{Head: "msg/s\nmin - max", Right: true},
 		column{Head: head + "p50", Right: true}, column{Head: head + "p99", Right: true}, column{Head: "ms\np99.9", Right: true},
 		column{Head: "ms\nmax", Right: true}, column{Head: "p99 of passes\nmin - max", Right: true}),
 		Note: "Latency from the intended start, failures included; a percentile needs 100 samples above it. ?: inconclusive, see below."}
 	for _, row := range v.rows {
-		g.row(append(stubEntries(row), v.speeds(row)...)...)
+		g.row(append(v.stubEntries(row), v.speeds(row)...)...)
 	}
 	return g
 }
@@ -169,7 +186,7 @@ func (v *view) load() string {
 }
 
 // speeds are the figures of one row of the performance table.
-func (v *view) speeds(row result.Contract) []entry {
+func (v *view) speeds(row matrixRow) []entry {
 	none := entry{"-", muted}
 	entries := []entry{none, none, none, none, none, none, none}
 	c := v.cell(row, result.NoFault)
@@ -207,18 +224,18 @@ func (v *view) claims(claim string) *grid {
 		if !slices.Contains(recoveries, c.Recovery) {
 			recoveries = append(recoveries, c.Recovery)
 		}
-		stand[place{c.Contract, c.Recovery}] = c
+		stand[place{matrixRow{c.System, c.Contract}, c.Recovery}] = c
 	}
 	if len(recoveries) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(recoveries, compareRecoveries)
-	g := &grid{Title: fmt.Sprintf("Claim: %q", claim), Stub: 2, Columns: stub()}
+	g := &grid{Title: fmt.Sprintf("Claim: %q", claim), Stub: v.stubWidth(), Columns: v.stub()}
 	for _, recovery := range recoveries {
 		g.Columns = append(g.Columns, column{Head: recoveryTitle(recovery)})
 	}
 	for _, row := range v.rows {
-		entries := stubEntries(row)
+		entries := v.stubEntries(row)
 		for _, recovery := range recoveries {
 			entries = append(entries, standing(stand[place{row, recovery}]))
 		}

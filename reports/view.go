@@ -11,40 +11,59 @@ import (
 // view is a result laid out as a matrix: contracts down, faults across. Cells may be missing.
 type view struct {
 	r       *result.Result
-	rows    []result.Contract
+	several bool // systems: rows name theirs
+	rows    []matrixRow
 	faults  []faultColumn
 	hasPerf bool
 	cells   map[place]*result.Cell
 	planned map[place]string // id of the cell that is to fill a place
 }
 
+// matrixRow is a contract of a system.
+type matrixRow struct {
+	system string // empty: there is one
+	result.Contract
+}
+
+// rowOf is the row that a cell stands in.
+func rowOf(c *result.Cell) matrixRow { return matrixRow{c.System, c.Contract} }
+
+// String names the row, with its system where there are several.
+func (m matrixRow) String() string {
+	if m.system == "" {
+		return m.Contract.String()
+	}
+	return m.system + ", " + m.Contract.String()
+}
+
 // place is where a cell stands.
 type place struct {
-	row    result.Contract
+	row    matrixRow
 	column string
 }
 
 // newView lays out r and, for a matrix that still runs, the places that are yet to fill. Rows and columns stand in the order
 // of the plan; without one the milder stands before the worse.
 func newView(r *result.Result, plan []PlannedCell) *view {
-	v := &view{r: r, cells: map[place]*result.Cell{}, planned: map[place]string{}}
+	v := &view{r: r, several: len(r.Compared()) > 1, cells: map[place]*result.Cell{}, planned: map[place]string{}}
 	for _, p := range plan {
-		v.planned[v.place(p.Contract, p.column())] = p.ID
+		v.planned[v.place(matrixRow{p.System, p.Contract}, p.column())] = p.ID
 	}
 	for i := range r.Cells {
 		c := &r.Cells[i]
-		v.cells[v.place(c.Contract, columnOf(c))] = c
+		v.cells[v.place(rowOf(c), columnOf(c))] = c
 	}
 	if len(plan) == 0 { // cells that ran side by side end in any order
-		slices.SortStableFunc(v.rows, compareRows)
+		slices.SortStableFunc(v.rows, v.compareRows)
 		slices.SortStableFunc(v.faults, compareFaults)
 	}
 	return v
 }
 
-// compareRows puts the contract that promises less before the one that promises more.
-func compareRows(a, b result.Contract) int {
+// compareRows puts the systems in their order, and of a system the contract that promises less before the one that promises more.
+func (v *view) compareRows(a, b matrixRow) int {
 	return cmp.Or(
+		cmp.Compare(v.systemIndex(a.system), v.systemIndex(b.system)),
 		strings.Compare(a.BrokerRole, b.BrokerRole), // ASYNC_MASTER, SYNC_MASTER
 		cmp.Compare(a.InSyncReplicas, b.InSyncReplicas),
 		strings.Compare(a.FlushDiskType, b.FlushDiskType), // ASYNC_FLUSH, SYNC_FLUSH
@@ -78,23 +97,28 @@ func position(words []string, word string) int {
 	return len(words)
 }
 
+// systemIndex is where a system stands among those of the run.
+func (v *view) systemIndex(system string) int {
+	return slices.IndexFunc(v.r.Compared(), func(s result.System) bool { return s.String() == system })
+}
+
 // place returns where a cell stands and makes its row and column known.
-func (v *view) place(contract result.Contract, f faultColumn) place {
-	if !slices.Contains(v.rows, contract) {
-		v.rows = append(v.rows, contract)
+func (v *view) place(row matrixRow, f faultColumn) place {
+	if !slices.Contains(v.rows, row) {
+		v.rows = append(v.rows, row)
 	}
 	if f.name == result.NoFault {
 		v.hasPerf = true
-		return place{contract, f.name}
+		return place{row, f.name}
 	}
 	if !slices.ContainsFunc(v.faults, func(known faultColumn) bool { return known.name == f.name }) {
 		v.faults = append(v.faults, f)
 	}
-	return place{contract, f.name}
+	return place{row, f.name}
 }
 
 // cell returns the finished cell of a row and column, or nil.
-func (v *view) cell(row result.Contract, column string) *result.Cell {
+func (v *view) cell(row matrixRow, column string) *result.Cell {
 	return v.cells[place{row, column}]
 }
 
@@ -130,12 +154,12 @@ func (v *view) commonRate() (perSecond float64, common bool) {
 	return perSecond, common
 }
 
-// find returns the first row that fits, and whether there is one.
-func (v *view) find(role, flush string, inSync int) (result.Contract, bool) {
+// find returns the first row of a system that fits, and whether there is one.
+func (v *view) find(system, role, flush string, inSync int) (matrixRow, bool) {
 	for _, c := range v.rows {
-		if c.BrokerRole == role && c.FlushDiskType == flush && (inSync == 0 || max(c.InSyncReplicas, 1) == inSync) {
+		if c.system == system && c.BrokerRole == role && c.FlushDiskType == flush && (inSync == 0 || max(c.InSyncReplicas, 1) == inSync) {
 			return c, true
 		}
 	}
-	return result.Contract{}, false
+	return matrixRow{}, false
 }

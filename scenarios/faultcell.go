@@ -31,7 +31,7 @@ type faultCell struct {
 func (m *Matrix) open(p Planned, watch Watcher) *faultCell {
 	load, f := p.Column.load(m.Fault), p.Column.First()
 	c := &faultCell{m: m, plan: p, watch: watch, cell: result.Cell{
-		ID: p.ID, Contract: p.Contract, Fault: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery),
+		ID: p.ID, System: m.label(), Contract: p.Contract, Fault: string(f.Kind), Target: string(f.Target), Recovery: string(f.Recovery),
 		Name: p.Column.Name(), Shows: p.Column.Scenario.Shows, Schedule: steps(p.Column.Schedule(p.Column.Seed)),
 		Load:    result.Load{Offered: float64(load.Rate), Producers: load.Clients, Outstanding: load.InFlight, Size: load.Size},
 		Control: IsControl(p.Contract, *p.Column), Repeat: m.repeat(p.Contract, p.Column.Name()),
@@ -86,13 +86,13 @@ func (c *faultCell) finish() result.Cell {
 	return c.cell
 }
 
-// trial describes cut i of a cell. Its seed depends on the matrix's seed, the cell and the cut alone, so that a cell run again,
-// alone or resumed, draws the same.
+// trial describes cut i of a cell. Its seed depends on the matrix's seed, the contract, the column and the cut alone, so that a cell
+// run again, alone, resumed or beside other systems, draws the same.
 func (c *faultCell) trial(i int) Trial {
 	m, id, column := c.m, c.plan.ID, c.plan.Column
 	t := Trial{
 		Name: id, Scenario: column.Name(), System: m.System, Contract: c.plan.Contract, Site: column.site(), Index: i, Of: c.plan.Cuts,
-		Seed: subSeed(m.Seed, id, i), Load: column.load(m.Fault), Alone: i < m.alone(column),
+		Seed: subSeed(m.Seed, cellID(c.plan.Contract, column.Name()), i), Load: column.load(m.Fault), Alone: i < m.alone(column),
 		Dir: filepath.Join(m.Out, "cells", id, fmt.Sprintf("cut-%d", i+1)),
 	}
 	t.Schedule = column.Schedule(t.Seed)
@@ -168,6 +168,7 @@ func (p *pool) add(t Trial, out Outcome, err error) {
 	}
 	p.figures(&row, out)
 	p.harness(out.Harness)
+	c.Settings = out.Settings
 	if c.Timeline == nil || row.WindowMS > 0 && result.Sum(row.Lost) > 0 && c.Timeline.Trial == 1 && result.Sum(c.Trials[0].Lost) == 0 {
 		c.Timeline, c.Series = timeline(out.History)
 		c.Timeline.Trial = number

@@ -53,6 +53,7 @@ func matrixOf(t *testing.T, w World, names ...string) *Matrix {
 func TestFaultThatIsNotPossible(t *testing.T) {
 	w := &fakeWorld{refused: map[nemesis.Kind]error{nemesis.Kill: errors.New("no processes here")}}
 	m := matrixOf(t, w, "power-slave-then-promoted") // the second fault is the one
+	m.Single = true
 	c := m.open(m.Plan()[0], silent{})
 	c.run(t.Context(), c.plan.Cuts)
 	cell := c.finish()

@@ -23,6 +23,7 @@ type Watcher interface {
 // Matrix measures every cell of contract x fault for one system.
 type Matrix struct {
 	System    result.System
+	Several   bool  // other systems are measured beside it: cells and their ids name the system
 	World     World // of the fault cells
 	Speed     World // of the performance cells: the real disk, alone on the machine
 	Contracts []result.Contract
@@ -39,6 +40,10 @@ type Matrix struct {
 	Single    bool         // the command names the one column
 }
 
+// Comparison is the matrices of several systems, or of one, that are measured in one run: alike but for the system, its worlds,
+// its contracts and its loads. Their performance is measured at one rate, in interleaved passes.
+type Comparison []*Matrix
+
 // Planned is a cell that the matrix will fill.
 type Planned struct {
 	ID       string
@@ -46,6 +51,27 @@ type Planned struct {
 	Column   *Column // nil: a performance cell
 	Cuts     int
 	Expect   time.Duration
+
+	m *Matrix
+}
+
+// System is that of the cell where several are measured; empty: there is one.
+func (p Planned) System() string { return p.m.label() }
+
+// label names the system in cells; empty where it is alone.
+func (m *Matrix) label() string {
+	if !m.Several {
+		return ""
+	}
+	return m.System.String()
+}
+
+// id is that of a cell: unique in a run, safe as a directory name.
+func (m *Matrix) id(row result.Contract, column string) string {
+	if !m.Several {
+		return cellID(row, column)
+	}
+	return strings.ReplaceAll(m.System.String(), ":", "-") + "." + cellID(row, column)
 }
 
 // Plan lists the cells in the order of rows and columns, with how long each takes alone.
@@ -54,17 +80,55 @@ func (m *Matrix) Plan() []Planned {
 	for _, row := range m.Contracts {
 		if m.Perf != nil {
 			cells = append(cells, Planned{
-				ID: cellID(row, "performance"), Contract: row, Expect: m.Perf.expect(),
+				ID: m.id(row, "performance"), Contract: row, Expect: m.Perf.expect(), m: m,
 			})
 		}
 		for i := range m.Columns {
 			c := &m.Columns[i]
-			cells = append(cells, Planned{
-				ID: cellID(row, c.Name()), Contract: row, Column: c, Cuts: m.cuts(c), Expect: time.Duration(m.cuts(c)) * c.expectTime(m.Fault),
-			})
+			for _, own := range m.rowsOf(c, row) {
+				cells = append(cells, Planned{
+					ID: m.id(own, c.Name()), Contract: own, Column: c, Cuts: m.cuts(c), Expect: time.Duration(m.cuts(c)) * c.expectTime(m.Fault), m: m,
+				})
+			}
 		}
 	}
 	return cells
+}
+
+// rowsOf is what a column makes of a row. Those of the matrix are done to every contract, others to those that their scenario names,
+// with the axes that it adds, and to the systems that it is for.
+func (m *Matrix) rowsOf(c *Column, row result.Contract) []result.Contract {
+	if m.Single || slices.Contains(columnNames, c.Name()) {
+		return []result.Contract{row}
+	}
+	if !c.Scenario.For(m.System.String()) {
+		return nil
+	}
+	var own []result.Contract
+	for _, r := range c.Scenario.Rows() {
+		if ContractName(r) == ContractName(row) {
+			own = append(own, r)
+		}
+	}
+	return own
+}
+
+// Plan lists the cells of all systems.
+func (all Comparison) Plan() []Planned {
+	var cells []Planned
+	for _, m := range all {
+		cells = append(cells, m.Plan()...)
+	}
+	return cells
+}
+
+// Expect returns how long the cells that are not done take together.
+func (all Comparison) Expect(done func(id string) bool) time.Duration {
+	var total time.Duration
+	for _, m := range all {
+		total += m.Expect(done)
+	}
+	return total
 }
 
 // cuts is how many trials a column has.
@@ -96,16 +160,30 @@ func (m *Matrix) Expect(done func(id string) bool) time.Duration {
 }
 
 // Run fills every cell that r does not have yet and calls save after each. Performance cells run first and alone, then
-// the trials of fault cells that measure the time to recover, alone too, then the others up to Parallel at once. When ctx
-// ends, the cells under way are reported as far as they got and the error is that of ctx.
-func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save func(*result.Result) error) error {
+// the trials of fault cells that measure the time to recover, alone too, then the others up to Parallel at once, one system
+// after the other. When ctx ends, the cells under way are reported as far as they got and the error is that of ctx.
+func (all Comparison) Run(ctx context.Context, r *result.Result, watch Watcher, save func(*result.Result) error) error {
 	done := func(id string) bool { return r.Cell(id) != nil }
 	put := newKeeper(r, watch, save)
-	if m.Perf != nil {
-		if err := m.performance(ctx, done, watch, put.cell); err != nil {
-			return err
-		}
+	if err := all.performance(ctx, done, watch, put.cell); err != nil {
+		return err
 	}
+	for _, m := range all {
+		m.faults(ctx, done, watch, put.cell)
+	}
+	if err := put.err(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Run is that of a comparison of one system.
+func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save func(*result.Result) error) error {
+	return Comparison{m}.Run(ctx, r, watch, save)
+}
+
+// faults runs the fault cells that are not done.
+func (m *Matrix) faults(ctx context.Context, done func(string) bool, watch Watcher, put func(result.Cell)) {
 	var todo []*faultCell
 	for _, c := range m.Plan() {
 		if c.Column != nil && !done(c.ID) {
@@ -115,11 +193,7 @@ func (m *Matrix) Run(ctx context.Context, r *result.Result, watch Watcher, save 
 	for _, c := range todo {
 		c.run(ctx, m.alone(c.plan.Column))
 	}
-	m.sideBySide(ctx, todo, put.cell)
-	if err := put.err(); err != nil {
-		return err
-	}
-	return ctx.Err()
+	m.sideBySide(ctx, todo, put)
 }
 
 // sideBySide runs what is left of fault cells, up to Parallel at once. Columns are interleaved, so that no fault has all

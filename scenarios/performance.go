@@ -43,6 +43,14 @@ func (p *Performance) expect() time.Duration {
 	return time.Duration(p.Passes) * (2*(p.Warm+start) + p.Measure + p.LatencyOf)
 }
 
+// Warming says how long a row is warmed.
+func (p *Performance) Warming() string {
+	if p.Compiles {
+		return fmt.Sprintf("until level, at most %v", p.Warm)
+	}
+	return p.Warm.String()
+}
+
 // generatorBound is the share of the generator's ceiling above which a throughput says more about the generator.
 const generatorBound = 0.6
 
@@ -51,33 +59,34 @@ const latenessShare = 0.1
 
 // speedRow gathers what the passes over one row measured.
 type speedRow struct {
+	m      *Matrix
 	cell   result.Cell
 	passes []float64
 	open   []*loadgen.Latency // of the open-loop passes
 	began  time.Time
 }
 
-// performance measures every row that is not done, alone on the machine.
-func (m *Matrix) performance(ctx context.Context, done func(string) bool, watch Watcher, put func(result.Cell)) error {
+// performance measures every row that is not done, alone on the machine: all systems at one rate.
+func (all Comparison) performance(ctx context.Context, done func(string) bool, watch Watcher, put func(result.Cell)) error {
 	var rows []*speedRow
-	for _, c := range m.Contracts {
-		if id := cellID(c, "performance"); !done(id) {
-			rows = append(rows, m.speedRow(id, c))
-			watch.CellStarted(id)
+	for _, p := range all.Plan() {
+		if p.Column == nil && !done(p.ID) {
+			rows = append(rows, p.m.speedRow(p.ID, p.Contract))
+			watch.CellStarted(p.ID)
 		}
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	err := m.saturate(ctx, rows, watch)
+	err := saturate(ctx, rows, watch)
 	if err == nil {
-		err = m.latency(ctx, rows, watch)
+		err = latency(ctx, rows, watch)
 	}
 	for _, row := range rows {
 		if err != nil && len(row.passes) == 0 {
 			continue // nothing is known of it
 		}
-		put(m.finishRow(row, err))
+		put(row.m.finishRow(row, err))
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -90,97 +99,130 @@ func (m *Matrix) performance(ctx context.Context, done func(string) bool, watch 
 
 func (m *Matrix) speedRow(id string, c result.Contract) *speedRow {
 	p := m.Perf
-	return &speedRow{began: time.Now(), cell: result.Cell{
-		ID: id, Contract: c, Fault: result.NoFault, Repeat: m.repeat(c, result.NoFault), Verdict: result.Kept,
+	return &speedRow{m: m, began: time.Now(), cell: result.Cell{
+		ID: id, System: m.label(), Contract: c, Fault: result.NoFault, Repeat: m.repeat(c, result.NoFault), Verdict: result.Kept,
 		Load: result.Load{Producers: p.Clients, Outstanding: p.InFlight, Size: p.Size},
-		CPU:  map[string]float64{}, Acked: map[string]int64{}, Unknown: new(int64), Failed: new(int64),
+		CPU:  map[string]float64{}, Memory: map[string]result.Memory{}, Acked: map[string]int64{}, Unknown: new(int64), Failed: new(int64),
 	}}
 }
 
-// saturate runs the closed loops.
-func (m *Matrix) saturate(ctx context.Context, rows []*speedRow, watch Watcher) error {
-	for pass := range m.Perf.Passes {
+// eachPass calls measure for every row that has a pass of that number, pass after pass: whatever disturbs the machine for a while
+// disturbs all rows.
+func eachPass(rows []*speedRow, measure func(row *speedRow, pass int) error) error {
+	most := 0
+	for _, row := range rows {
+		most = max(most, row.m.Perf.Passes)
+	}
+	for pass := range most {
 		for _, row := range rows {
-			watch.Progress(row.cell.ID, fmt.Sprintf("saturation, pass %d of %d", pass+1, m.Perf.Passes))
-			sum, cpu, err := m.pass(ctx, row.cell, fmt.Sprintf("saturation-%d", pass+1), 0)
-			if err != nil {
+			if pass >= row.m.Perf.Passes {
+				continue
+			}
+			if err := measure(row, pass); err != nil {
 				return fmt.Errorf("%s: %w", row.cell.ID, err)
 			}
-			row.passes = append(row.passes, sum.Throughput)
-			row.count(sum, cpu)
 		}
 	}
 	return nil
+}
+
+// saturate runs the closed loops.
+func saturate(ctx context.Context, rows []*speedRow, watch Watcher) error {
+	return eachPass(rows, func(row *speedRow, pass int) error {
+		watch.Progress(row.cell.ID, fmt.Sprintf("saturation, pass %d of %d", pass+1, row.m.Perf.Passes))
+		got, err := row.m.pass(ctx, row.cell, fmt.Sprintf("saturation-%d", pass+1), 0)
+		if err != nil {
+			return err
+		}
+		row.passes = append(row.passes, got.sum.Throughput)
+		row.count(got)
+		for node, used := range got.memory {
+			seen := row.cell.Memory[node]
+			row.cell.Memory[node] = result.Memory{Anonymous: max(seen.Anonymous, used.Anonymous), File: max(seen.File, used.File)}
+		}
+		return nil
+	})
+}
+
+// commonRate is that of the open loops: what was asked for, else half of the slowest row's saturation.
+func commonRate(rows []*speedRow) (int, error) {
+	if given := rows[0].m.Perf.Rate; given != 0 {
+		return given, nil
+	}
+	slowest := rows[0]
+	for _, row := range rows {
+		if row.median() < slowest.median() {
+			slowest = row
+		}
+	}
+	if rate := int(slowest.median() / 2); rate > 0 {
+		return rate, nil
+	}
+	return 0, fmt.Errorf("%s: nothing was acknowledged at saturation: %d sends failed, %d have no known outcome; the nodes' logs are below %s",
+		slowest.cell.ID, *slowest.cell.Failed, *slowest.cell.Unknown, filepath.Join(slowest.m.Out, "cells", slowest.cell.ID))
 }
 
 // latency runs the open loops at the rate that every row can serve.
-func (m *Matrix) latency(ctx context.Context, rows []*speedRow, watch Watcher) error {
-	rate := m.Perf.Rate
-	if rate == 0 {
-		slowest := rows[0].median()
-		for _, row := range rows {
-			slowest = min(slowest, row.median())
-		}
-		rate = int(slowest / 2)
+func latency(ctx context.Context, rows []*speedRow, watch Watcher) error {
+	rate, err := commonRate(rows)
+	if err != nil {
+		return err
 	}
-	if rate == 0 {
-		worst := rows[0]
-		for _, row := range rows {
-			if row.median() == 0 {
-				worst = row
-			}
+	return eachPass(rows, func(row *speedRow, pass int) error {
+		watch.Progress(row.cell.ID, fmt.Sprintf("latency at %d msg/s, pass %d of %d", rate, pass+1, row.m.Perf.Passes))
+		got, err := row.m.pass(ctx, row.cell, fmt.Sprintf("latency-%d", pass+1), rate)
+		if err != nil {
+			return err
 		}
-		return fmt.Errorf("%s: nothing was acknowledged at saturation: %d sends failed, %d have no known outcome; the nodes' logs are below %s",
-			worst.cell.ID, *worst.cell.Failed, *worst.cell.Unknown, filepath.Join(m.Out, "cells", worst.cell.ID))
-	}
-	for pass := range m.Perf.Passes {
-		for _, row := range rows {
-			watch.Progress(row.cell.ID, fmt.Sprintf("latency at %d msg/s, pass %d of %d", rate, pass+1, m.Perf.Passes))
-			sum, cpu, err := m.pass(ctx, row.cell, fmt.Sprintf("latency-%d", pass+1), rate)
-			if err != nil {
-				return fmt.Errorf("%s: %w", row.cell.ID, err)
-			}
-			row.cell.Load.Offered = float64(rate)
-			row.open = append(row.open, sum.Latency)
-			row.count(sum, cpu)
-		}
-	}
-	return nil
+		row.cell.Load.Offered = float64(rate)
+		row.open = append(row.open, got.sum.Latency)
+		row.count(got)
+		return nil
+	})
+}
+
+// passed is what one pass measured.
+type passed struct {
+	sum    loadgen.Summary
+	cpu    map[string]float64
+	memory map[string]result.Memory // at its end, while the load ran
+
+	settings map[string]string // effective configuration of the nodes
 }
 
 // pass measures one row once, on a fresh cluster. rate 0 is a closed loop.
-func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate int) (sum loadgen.Summary, cpu map[string]float64, err error) {
+func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate int) (got passed, err error) {
 	p := m.Perf
 	dir := filepath.Join(m.Out, "cells", cell.ID, name)
 	if err := freshDir(dir); err != nil {
-		return sum, nil, err
+		return got, err
 	}
 	cluster, err := m.Speed.Open(ctx, Spec{Dir: dir, Contract: cell.Contract, Topic: topic, Queues: queues})
 	if err != nil {
-		return sum, nil, fmt.Errorf("start the cluster: %w", err)
+		return got, fmt.Errorf("start the cluster: %w", err)
 	}
 	defer func() { err = errors.Join(err, cluster.Close()) }()
 	if err := replicating(ctx, cluster); err != nil {
-		return sum, nil, err
+		return got, err
 	}
-	seed := subSeed(m.Seed, cell.ID+name, 0)
+	seed := subSeed(m.Seed, cellID(cell.Contract, name), 0)
 	if p.Compiles && rate > 0 {
 		if err := p.rehearse(ctx, cluster, seed); err != nil {
-			return sum, nil, err
+			return got, err
 		}
 	}
 	load, err := loadgen.Start(ctx, p.load(cluster, rate, seed))
 	if err != nil {
-		return sum, nil, fmt.Errorf("start the load: %w", err)
+		return got, fmt.Errorf("start the load: %w", err)
 	}
 	err = p.warm(ctx, load, rate)
 	load.Mark()
 	if err == nil {
 		err = sleep(ctx, p.window(rate))
 	}
-	cpu = cluster.CPUSeconds()
-	sum = load.Stop()
-	return sum, cpu, errors.Join(err, sum.Err)
+	got.cpu, got.memory, got.settings = cluster.CPUSeconds(), cluster.Memory(), cluster.Settings()
+	got.sum = load.Stop()
+	return got, errors.Join(err, got.sum.Err)
 }
 
 // load is what a pass offers. rate 0 is a closed loop.
@@ -257,12 +299,13 @@ func (r *speedRow) median() float64 {
 	return mid
 }
 
-func (r *speedRow) count(sum loadgen.Summary, cpu map[string]float64) {
-	addCounts(r.cell.Acked, sum.Acked)
-	*r.cell.Unknown += sum.Unknown
-	*r.cell.Failed += sum.Failed
-	r.cell.CPU["generator"] += sum.CPU.Seconds()
-	for process, seconds := range cpu {
+func (r *speedRow) count(got passed) {
+	addCounts(r.cell.Acked, got.sum.Acked)
+	*r.cell.Unknown += got.sum.Unknown
+	*r.cell.Failed += got.sum.Failed
+	r.cell.CPU["generator"] += got.sum.CPU.Seconds()
+	r.cell.Settings = got.settings
+	for process, seconds := range got.cpu {
 		r.cell.CPU[process] += seconds
 	}
 }

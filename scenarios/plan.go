@@ -49,15 +49,30 @@ func SelectContracts(names []string) ([]result.Contract, error) {
 	return selectBy("--contracts", rows, names, ContractName, wanted)
 }
 
-// SelectColumns returns the columns that names ask for, in print order; without names all, or the quick ones.
+// SelectColumns returns the columns that names ask for, those of the matrix in print order and then other embedded scenarios in the
+// order of the names; without names all of the matrix, or the quick ones.
 func SelectColumns(names []string, quick bool) ([]Column, error) {
 	all := Columns()
 	if len(names) == 0 && quick {
 		return all[:quickColumns], nil
 	}
-	return selectBy("--faults", all, names, Column.Name, func(c Column, name string) bool {
-		return strings.EqualFold(name, c.Name())
+	if len(names) == 0 {
+		return all, nil
+	}
+	chosen := slices.DeleteFunc(slices.Clone(all), func(c Column) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, c.Name()) })
 	})
+	for _, name := range names {
+		if slices.ContainsFunc(chosen, func(c Column) bool { return strings.EqualFold(name, c.Name()) }) {
+			continue
+		}
+		s, err := scenario.Embedded(name)
+		if err != nil {
+			return nil, fmt.Errorf("--faults %q is unknown; allowed: %s, and every scenario that 'holdfast run --list' names", name, strings.Join(columnNames, ", "))
+		}
+		chosen = append(chosen, Column{Scenario: s})
+	}
+	return chosen, nil
 }
 
 func selectBy[T any](flag string, all []T, names []string, nameOf func(T) string, wanted func(T, string) bool) ([]T, error) {

@@ -68,6 +68,7 @@ type Outcome struct {
 	// RecordBytes is what a message took of the commit log on average, before the last cut; 0 without one.
 	RecordBytes float64
 	Harness     map[string]result.Process // of the processes of the harness beside the generator
+	Settings    map[string]string         // effective configuration of the nodes
 	History     *history.History
 }
 
@@ -119,7 +120,7 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 	}
 	sum, err := t.underLoad(ctx, cluster, rec, journal, progress)
 	out.Effect, out.SinceSync, out.RecordBytes = journal.effect, journal.sinceSync, journal.recordBytes
-	out.Harness = cluster.Harness()
+	out.Harness, out.Settings = cluster.Harness(), cluster.Settings()
 	out.Harness["generator"] = result.Process{CPUSeconds: sum.CPU.Seconds(), StallMS: ms(sum.Stall)}
 	if err != nil {
 		return err

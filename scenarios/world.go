@@ -72,6 +72,10 @@ type Cluster interface {
 	Inject(ctx context.Context, f nemesis.Fault, stamps Stamps) (Struck, error)
 	// CPUSeconds returns the processor time, user and system, of each process so far: the nodes, and the disk where there is one.
 	CPUSeconds() map[string]float64
+	// Memory returns what each node that runs keeps resident now.
+	Memory() map[string]result.Memory
+	// Settings returns the effective configuration of the nodes, "a-0.flushDiskType" and so on, without what differs by run.
+	Settings() map[string]string
 	// Harness measures the processes of the harness that serve this cluster: switch, disk.
 	Harness() map[string]result.Process
 	// Close ends every process and removes the stores, but not the logs.

@@ -16,6 +16,7 @@ const (
 // Claim is what people say of a contract, tested apart from what the contract promises.
 type Claim struct {
 	Claim    string     `json:"claim"`
+	System   string     `json:"system,omitzero"` // as Cell.System
 	Contract Contract   `json:"contract"`
 	Recovery string     `json:"recovery"` // returns, promoted
 	Standing Standing   `json:"standing"`
@@ -37,11 +38,12 @@ type Evidence struct {
 	Cuts      int     `json:"cuts"` // that had their effect
 }
 
-// OneMachineMayFail judges OneMachine for each contract and recovery of the cells, in the order of the cells: over every
+// OneMachineMayFail judges OneMachine for each system, contract and recovery of the cells, in the order of the cells: over every
 // fault that takes one machine down. Faults of several machines, several faults in a row, faults that stop no machine, and
 // performance cells say nothing about it.
 func OneMachineMayFail(cells []Cell) []Claim {
 	type key struct {
+		system   string
 		contract Contract
 		recovery string
 	}
@@ -52,12 +54,12 @@ func OneMachineMayFail(cells []Cell) []Claim {
 		if !stopsOneMachine(c) {
 			continue
 		}
-		k := key{c.Contract, c.Recovery}
+		k := key{c.System, c.Contract, c.Recovery}
 		at, seen := index[k]
 		if !seen {
 			at = len(claims)
 			index[k] = at
-			claims = append(claims, Claim{Claim: OneMachine, Contract: c.Contract, Recovery: c.Recovery, Standing: Holds})
+			claims = append(claims, Claim{Claim: OneMachine, System: c.System, Contract: c.Contract, Recovery: c.Recovery, Standing: Holds})
 		}
 		claims[at].add(c)
 	}

@@ -35,6 +35,7 @@ type Result struct {
 	Scenario    string    `json:"scenario,omitzero"`    // of a single scenario: its name; absent for a matrix
 	Command     string    `json:"command,omitzero"`     // the command line that repeats the whole
 	Rows        []Row     `json:"rows,omitzero"`        // how to repeat each row
+	Agreement   []Pair    `json:"agreement,omitzero"`   // of the reference broker with the systems that it imitates
 }
 
 // Row is one contract of the matrix.
@@ -138,4 +139,5 @@ func (r *Result) Derive() {
 		r.Verdict = Worse(r.Verdict, r.Cells[i].Verdict)
 	}
 	r.Claims = OneMachineMayFail(r.Cells)
+	r.Agreement = agreement(r)
 }

@@ -150,6 +150,15 @@ func (c *cell) CPUSeconds() map[string]float64 {
 	return seconds
 }
 
+// Memory returns what each node keeps resident now.
+func (c *cell) Memory() map[string]result.Memory {
+	all := map[string]result.Memory{}
+	for name, u := range c.Usage() {
+		all[name] = result.Memory{Anonymous: u.AnonymousBytes, File: u.FileBytes}
+	}
+	return all
+}
+
 // Harness measures the disk and the switch; one that has ended is left out.
 func (c *cell) Harness() map[string]result.Process {
 	all := map[string]result.Process{}

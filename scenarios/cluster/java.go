@@ -63,6 +63,8 @@ type machine []string
 var (
 	// brokerMachine has room for two brokers beside a generator; throughput does not grow with more at the loads of this project.
 	brokerMachine = machine{"-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"}
+	// tunedMachine is that of the releases' scripts in kind, sized for small machines: a heap of fixed size whose pages are there.
+	tunedMachine = machine{"-Xms1g", "-Xmx1g", "-XX:MaxDirectMemorySize=1g", "-XX:+UseG1GC", "-XX:+AlwaysPreTouch", "-XX:-UseBiasedLocking", "-XX:+IgnoreUnrecognizedVMOptions"}
 	// briefly is added for nodes that live for seconds: what the optimizing compiler makes faster, they do not do long enough.
 	briefly = machine{"-XX:TieredStopAtLevel=1"}
 	// nameServerMachine does next to nothing but start, beside two others: no optimizing compiler, a small heap.

@@ -61,7 +61,7 @@ const (
 func (s System) Shortened() string {
 	note := "settings shortened: haSendHeartbeatInterval=500 (5000), haHousekeepingInterval=5000 (20000); clients' pollNameServerInterval=1000 (30000); "
 	if s.Name == RocketMQ {
-		return note + "waitTimeMillsInSendQueue=3000 (200)"
+		return note + "waitTimeMillsInSendQueue=3000 (200); no TLS"
 	}
 	return note + "slaves reconnect after 500 ms (5000) and synchronise topics and offsets every 1000 ms (60000)"
 }
@@ -143,6 +143,23 @@ func withoutKey(lines []string, key string) []string {
 	return kept
 }
 
+// tunedSettings are what operators set for throughput, without weakening what an acknowledgement stands for. The pools of the
+// flush and HA threads have no such settings; transientStorePoolEnable would acknowledge from memory, so it is not here.
+func tunedSettings(sys System) Settings {
+	s := Settings{
+		// Default 4 threads, or as many as cores where those are more. SYNC_FLUSH and SYNC_MASTER do not hold one while they wait.
+		{"sendMessageThreadPoolNums", "16"},
+		{"useReentrantLockWhenPutMessage", "true"}, // under contention a spinning lock takes the processor from whom it waits for
+		{"warmMapedFileEnable", "true"},            // pages are there before the first message needs them
+		{"transferMsgByHeap", "false"},             // pulls go from the mapped file to the socket
+		{"messageIndexEnable", "false"},
+	}
+	if sys.Profile == "rocketmq-5" {
+		s = append(s, Setting{"maxTransferCountOnMessageInMemory", "1024"}) // default 32 messages a pull, whatever the client asks for
+	}
+	return s
+}
+
 // rocketmqSettings are those that only Apache RocketMQ has. A slave of 5.5.0 gets no
 // haMasterAddress: with it, it never replicates.
 func rocketmqSettings(sys System) Settings {
@@ -159,6 +176,9 @@ func rocketmqSettings(sys System) Settings {
 			// The thread that flushes transaction metrics spins on a core from the start until this long (ms; default
 			// 10000) has passed for the first time. Seen in 5.5.0.
 			Setting{"transactionMetricFlushInterval", "1000"})
+	}
+	if sys.Tuned {
+		s = append(s, tunedSettings(sys)...)
 	}
 	return s
 }

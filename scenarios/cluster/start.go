@@ -58,6 +58,11 @@ func (g *Group) start(ctx context.Context) error {
 	if err := g.AwaitMaster(ctx); err != nil {
 		return err
 	}
+	for _, n := range g.Brokers() {
+		if err := n.saveEffective(ctx); err != nil {
+			return err
+		}
+	}
 	return g.CaughtUp(ctx)
 }
 
@@ -188,6 +193,9 @@ func (g *Group) machine(n *Node) machine {
 		return g.listing(n, nameServerMachine)
 	}
 	size := brokerMachine
+	if n.System.Tuned {
+		size = tunedMachine
+	}
 	if g.opt.Brief {
 		size = slices.Concat(size, briefly)
 	}

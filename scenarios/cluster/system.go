@@ -21,7 +21,7 @@ const (
 var profiles = []string{"rocketmq-5", "rocketmq-4.9"}
 
 // Versions of Apache RocketMQ that this package was tried with, the default first. Others are accepted.
-var triedVersions = []string{"5.5.0", "4.9.7"}
+var triedVersions = []string{"5.5.0", "5.3.3", "4.9.7"}
 
 var versionForm = regexp.MustCompile(`^[45]\.\d+\.\d+$`)
 
@@ -32,12 +32,16 @@ type System struct {
 	Profile string // semantics that the reference imitates, or that the version has: rocketmq-5, rocketmq-4.9
 	Home    string // directory of an unpacked release (--rocketmq-home); empty: jars by Maven into the cache
 	Binary  string // program of the reference; empty: the running executable
+	Tuned   bool   // RocketMQ with what operators set for throughput
 
 	java java // filled by Prepare
 }
 
-// ParseSystem reads the value of --system: reference[:PROFILE] or rocketmq[:VERSION]. Its error names what is allowed and
-// carries exit code 64.
+// tuned ends the name of RocketMQ with the settings for throughput.
+const tuned = ":tuned"
+
+// ParseSystem reads the value of --system: reference[:PROFILE], rocketmq[:VERSION] or rocketmq:VERSION:tuned. Its error names what is
+// allowed and carries exit code 64.
 func ParseSystem(text string) (System, error) {
 	name, detail, given := strings.Cut(text, ":")
 	s := System{Name: name}
@@ -53,7 +57,7 @@ func ParseSystem(text string) (System, error) {
 	case RocketMQ:
 		s.Version = triedVersions[0]
 		if given {
-			s.Version = detail
+			s.Version, s.Tuned = strings.CutSuffix(detail, tuned)
 		}
 		if versionForm.MatchString(s.Version) {
 			s.Profile = "rocketmq-5"
@@ -63,7 +67,7 @@ func ParseSystem(text string) (System, error) {
 			return s, nil
 		}
 	}
-	return System{}, usage("--system %q is unknown; allowed: reference, reference:%s, rocketmq:VERSION (tried: %s)",
+	return System{}, usage("--system %q is unknown; allowed: reference, reference:%s, rocketmq:VERSION, rocketmq:VERSION:tuned (tried: %s)",
 		text, strings.Join(profiles, ", reference:"), strings.Join(triedVersions, ", "))
 }
 
@@ -72,7 +76,15 @@ func (s System) String() string {
 	if s.Name == Reference {
 		return s.Name + ":" + s.Profile
 	}
+	if s.Tuned {
+		return s.Name + ":" + s.Version + tuned
+	}
 	return s.Name + ":" + s.Version
+}
+
+// Describe returns the system as results name it.
+func (s System) Describe() result.System {
+	return result.System{Name: s.Name, Version: s.Version, Profile: s.Profile, Tuned: s.Tuned}
 }
 
 // Supports returns nil, or why the system has no such contract.

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"holdfast/broker/remoting"
@@ -157,4 +161,30 @@ func introduce(ctx context.Context, slave, master *Node) error {
 		return nil
 	}
 	return err
+}
+
+// effectiveFile is where below its home a node's effective configuration is kept, defaults included.
+const effectiveFile = "effective.conf"
+
+// saveEffective writes what the broker itself reports as its configuration beside its log: sorted lines, without the comments of
+// Java's Properties, which carry a date.
+func (n *Node) saveEffective(ctx context.Context) error {
+	if n.System.Name != RocketMQ {
+		return nil // it says in its log what it runs with
+	}
+	f, err := ask(ctx, n.Addr.String(), remoting.RequestGetBrokerConfig)
+	if err != nil {
+		return broken("effective configuration of %s: %w", n.Name, err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(f.Body)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line+"\n")
+		}
+	}
+	slices.Sort(lines)
+	if err := os.WriteFile(filepath.Join(n.Home, effectiveFile), []byte(strings.Join(lines, "")), 0o644); err != nil {
+		return broken("effective configuration of %s: %w", n.Name, err)
+	}
+	return nil
 }
