@@ -361,6 +361,9 @@ func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 	if !f.quick {
 		p.Warm, p.Measure, p.LatencyOf = 2*time.Second, 10*time.Second, 10*time.Second
 	}
+	if f.quick && len(f.systems) > 1 { // at the rate of the slowest, seconds are too short for a p99 that a single stall does not make
+		p.LatencyOf = 4 * time.Second
+	}
 	if apache {
 		p.Compiles, p.Warm, p.Measure, p.LatencyOf = true, 15*time.Second, 10*time.Second, 10*time.Second
 		if f.quick { // a start and a warm JVM take longer than what is measured: one pass of three seconds says more than three of one

@@ -245,10 +245,7 @@ func (p *matrixPlan) newResult() (*result.Result, error) {
 		return nil, exit(exitBroken, err)
 	}
 	m := p.first()
-	var notes []string
-	for _, s := range p.subjects {
-		notes = append(notes, s.shortened(len(p.subjects) > 1))
-	}
+	notes := p.shortened()
 	if load := host.Load(); m.Perf != nil && load > quiet*float64(h.Cores) {
 		notes = append(notes, fmt.Sprintf("the machine was not idle: load average %.1f when this began; throughput and latency are worth as much", load))
 	}
@@ -260,12 +257,24 @@ func (p *matrixPlan) newResult() (*result.Result, error) {
 	}, nil
 }
 
-// shortened says which settings of the system differ from its defaults; named, it says of which.
-func (s *subject) shortened(named bool) string {
-	if named {
-		return s.system.String() + ": " + s.system.Shortened()
+// shortened says which settings of the systems differ from their defaults, and what tuned ones have.
+func (p *matrixPlan) shortened() []string {
+	var notes []string
+	said := map[string]bool{}
+	for _, s := range p.subjects {
+		note := s.system.Shortened()
+		if len(p.subjects) > 1 {
+			note = s.system.Name + ": " + note
+		}
+		if !said[note] {
+			notes = append(notes, note)
+		}
+		said[note] = true
 	}
-	return s.system.Shortened()
+	if i := slices.IndexFunc(p.subjects, func(s *subject) bool { return s.system.Tuned }); i >= 0 {
+		notes = append(notes, "tuned: "+p.subjects[i].system.TunedText())
+	}
+	return notes
 }
 
 // systems lists those of a run of several; nil for one.

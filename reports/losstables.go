@@ -65,7 +65,7 @@ func (v *view) faultTable(f faultColumn, inline bool) *grid {
 		column{Head: "acked", Right: true}, column{Head: "lost", Right: true}, column{Head: "lost\nwindow", Right: true},
 		column{Head: "lossy " + trial(f.fault) + "s\n(95% bound)"}, column{Head: "lineariz-\nable"},
 		column{Head: "verdict"})}
-	for _, row := range v.rows {
+	for _, row := range v.faultRows() {
 		c := v.cell(row, f.name)
 		if c != nil && g.Note == "" && knownColumn(f.name) == len(columns) {
 			g.Note = c.Shows // the title says it of the columns of the matrix
@@ -82,12 +82,35 @@ func (v *view) faultTable(f faultColumn, inline bool) *grid {
 
 func (v *view) faultTableTitle(f faultColumn) string {
 	title := f.headline()
+	lo, hi := 0.0, 0.0
 	for _, row := range v.rows {
 		if c := v.cell(row, f.name); c != nil && c.Load.Offered > 0 {
-			return title + ", at " + rate(c.Load.Offered) + " msg/s"
+			hi = max(hi, c.Load.Offered)
+			if lo == 0 || c.Load.Offered < lo {
+				lo = c.Load.Offered
+			}
 		}
 	}
-	return title
+	switch {
+	case hi == 0:
+		return title
+	case lo < hi:
+		return title + ", at " + rate(lo) + " (Apache RocketMQ) and " + rate(hi) + " msg/s"
+	}
+	return title + ", at " + rate(hi) + " msg/s"
+}
+
+// faultRows are the rows under faults: a system that was measured for its speed alone has none.
+func (v *view) faultRows() []matrixRow {
+	return slices.DeleteFunc(slices.Clone(v.rows), func(row matrixRow) bool {
+		if !v.several {
+			return false
+		}
+		return !slices.ContainsFunc(v.faults, func(f faultColumn) bool {
+			_, planned := v.planned[place{row, f.name}]
+			return planned || v.cell(row, f.name) != nil
+		})
+	})
 }
 
 // faultEntries is one row of a fault's table. SEND_OK (or the only status) stands on the line of the contract; every other status
@@ -171,7 +194,7 @@ func (v *view) rtoTable() *grid {
 	for _, f := range v.faults {
 		g.Columns = append(g.Columns, column{Head: f.head()})
 	}
-	for _, row := range v.rows {
+	for _, row := range v.faultRows() {
 		entries := v.stubEntries(row)
 		for _, f := range v.faults {
 			entries = append(entries, rtoEntry(v.cell(row, f.name)))

@@ -24,7 +24,7 @@ type cellSection struct {
 	Trials              *htmlGrid
 	Effects             *htmlGrid // of the faults of the worst trial, where there are several
 	Findings, More      []string  // the first few, and the others
-	Settings            []string // effective configuration of the nodes, key=value
+	Settings            []string  // effective configuration of the nodes, key=value
 	Repeat              string
 }
 

@@ -57,7 +57,7 @@ func (v *view) rpoTable(f faultColumn) *grid {
 		}
 	}
 	g.Note = strings.Join(notes, " ")
-	for _, row := range v.rows {
+	for _, row := range v.faultRows() {
 		c := v.cell(row, f.name)
 		entries := v.stubEntries(row)
 		for _, col := range measured {

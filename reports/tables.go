@@ -234,7 +234,7 @@ func (v *view) claims(claim string) *grid {
 	for _, recovery := range recoveries {
 		g.Columns = append(g.Columns, column{Head: recoveryTitle(recovery)})
 	}
-	for _, row := range v.rows {
+	for _, row := range v.faultRows() {
 		entries := v.stubEntries(row)
 		for _, recovery := range recoveries {
 			entries = append(entries, standing(stand[place{row, recovery}]))

@@ -8,13 +8,13 @@ import (
 
 // Pair is one cell of the reference broker beside that of a system which it imitates: the same contract under the same fault.
 type Pair struct {
-	Contract    Contract    `json:"contract"`
-	Column      string      `json:"column"`
-	Systems     [2]string   `json:"systems"` // the reference, the other
-	Cells       [2]string   `json:"cells"`   // their ids
-	Verdicts    [2]Verdict  `json:"verdicts"`
-	Agree       Accord      `json:"agree"`
-	Differences []string    `json:"differences,omitzero"` // in sentences, of pairs that differ or are open
+	Contract    Contract   `json:"contract"`
+	Column      string     `json:"column"`
+	Systems     [2]string  `json:"systems"` // the reference, the other
+	Cells       [2]string  `json:"cells"`   // their ids
+	Verdicts    [2]Verdict `json:"verdicts"`
+	Agree       Accord     `json:"agree"`
+	Differences []string   `json:"differences,omitzero"` // in sentences, of pairs that differ or are open
 }
 
 // Accord says whether the two cells of a pair tell the same.

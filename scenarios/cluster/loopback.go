@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +56,33 @@ func (w Loopback) Open(ctx context.Context, spec scenarios.Spec) (scenarios.Clus
 	if err := settle(spec.Dir); err != nil {
 		return nil, err
 	}
-	return open(ctx, w.System, spec, &cell{dir: spec.Dir, others: w.Others})
+	c, err := open(ctx, w.System, spec, &cell{dir: spec.Dir, others: w.Others})
+	if err != nil {
+		return nil, err
+	}
+	if !spec.Faulty {
+		c.yield()
+	}
+	return c, nil
+}
+
+// nodeNice is the nice value of nodes whose speed is measured. The generator would be on a machine of its own; where it shares the cores
+// of the nodes, a sender that is not woken in time would make its own lateness their latency.
+const nodeNice = 10
+
+// yield lets the generator go before the nodes where they share cores. Threads that start later inherit it from those that start them.
+func (c *cell) yield() {
+	for _, n := range c.Group.Nodes() {
+		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", n.process.PID()))
+		if err != nil {
+			continue // the process has ended: the load will tell
+		}
+		for _, t := range threads {
+			if id, err := strconv.Atoi(t.Name()); err == nil {
+				_ = unix.Setpriority(unix.PRIO_PROCESS, id, nodeNice) // a thread that has ended needs none
+			}
+		}
+	}
 }
 
 // settle returns when the file system of dir has written everything.

@@ -160,6 +160,15 @@ func tunedSettings(sys System) Settings {
 	return s
 }
 
+// TunedText lists what a tuned system has beyond its defaults.
+func (s System) TunedText() string {
+	var all []string
+	for _, line := range tunedSettings(s) {
+		all = append(all, line.Key+"="+line.Value)
+	}
+	return strings.Join(append(all, tunedMachine[:5]...), " ")
+}
+
 // rocketmqSettings are those that only Apache RocketMQ has. A slave of 5.5.0 gets no
 // haMasterAddress: with it, it never replicates.
 func rocketmqSettings(sys System) Settings {
