@@ -62,7 +62,7 @@ junit.xml and the history of every cut, which 'holdfast check' judges again from
 	flags.BoolVar(&f.expectations, "expectations", false, "hold the cells against what their scenarios expect; exit 1 when one fails")
 	flags.BoolVar(&f.noPerformance, "no-performance", false, "leave the performance cells out")
 	flags.IntVar(&f.cuts, "cuts", 0, "trials of each fault cell (default 3 with --quick, 1 of rocketmq, else 60)")
-	flags.IntVar(&f.rate, "rate", 0, "msg/s at which latency is measured (default half of the slowest row's saturation)")
+	flags.IntVar(&f.rate, "rate", 0, "msg/s at which latency is measured (default half of the slowest row's saturation; 2000 with --quick and rocketmq)")
 	flags.IntVar(&f.faultRate, "fault-rate", 0, "msg/s under which faults strike (default 2000, or 500 for rocketmq)")
 	flags.IntVar(&f.size, "size", bodySize, "mean body size in bytes; sizes vary by a quarter around it")
 	flags.IntVar(&f.parallel, "parallel", 0, "fault cells side by side (default 4, or 3 for rocketmq)")
@@ -312,6 +312,11 @@ func (p *matrixPlan) wholeCommand() string {
 	return p.flags.command(given...)
 }
 
+// quickRate is the rate in msg/s at which a quick matrix measures the latency of Apache RocketMQ, and of what is compared with it: below
+// half of what any of its contracts does on two slow cores. Half of the slowest row's saturation, as elsewhere, would take a second
+// start and a second warming of every JVM.
+const quickRate = 2000
+
 // defaultCuts is how many trials a cell has. One of Apache RocketMQ takes half a minute of a core, so a quick matrix has one.
 func defaultCuts(quick, apache bool) int {
 	switch {
@@ -361,13 +366,16 @@ func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 	if !f.quick {
 		p.Warm, p.Measure, p.LatencyOf = 2*time.Second, 10*time.Second, 10*time.Second
 	}
+	if p.Rate == 0 && f.quick && slices.ContainsFunc(f.systems, func(name string) bool { return strings.HasPrefix(name, cluster.RocketMQ) }) {
+		p.Rate = quickRate
+	}
 	if f.quick && len(f.systems) > 1 { // at the rate of the slowest, seconds are too short for a p99 that a single stall does not make
 		p.LatencyOf = 4 * time.Second
 	}
 	if apache {
 		p.Compiles, p.Warm, p.Measure, p.LatencyOf = true, 15*time.Second, 10*time.Second, 10*time.Second
 		if f.quick { // a start and a warm JVM take longer than what is measured: one pass of three seconds says more than three of one
-			p.Passes, p.Warm, p.Measure, p.LatencyOf = 1, 7*time.Second, 3*time.Second, 4*time.Second
+			p.Passes, p.Warm, p.Measure, p.LatencyOf = 1, 16*time.Second, 3*time.Second, 4*time.Second
 		}
 	}
 	return p

@@ -22,7 +22,9 @@ type Performance struct {
 	InFlight  int // sends outstanding on each
 	Size      int // mean body bytes
 	Warm      time.Duration
-	Compiles  bool // the system gets faster while it runs: Warm is the most that it is given, and open loops follow a closed one
+	// Compiles says that the system gets faster while it runs: Warm is the most that it is given, and an open loop follows a closed
+	// one, on the same nodes where Rate is given.
+	Compiles bool
 	Measure   time.Duration
 	LatencyOf time.Duration // length of a pass of the open loop
 	Rate      int           // msg/s of the open loop; 0: half of the slowest row's saturation
@@ -40,8 +42,14 @@ func (p *Performance) expect() time.Duration {
 	if p.Compiles {
 		start = openCloseCompiling
 	}
+	if p.together() {
+		return time.Duration(p.Passes) * (p.Warm + start + p.Measure + settle + p.LatencyOf)
+	}
 	return time.Duration(p.Passes) * (2*(p.Warm+start) + p.Measure + p.LatencyOf)
 }
+
+// together says that both loops run on the same nodes, one after the other.
+func (p *Performance) together() bool { return p.Compiles && p.Rate > 0 }
 
 // Warming says how long a row is warmed.
 func (p *Performance) Warming() string {
@@ -135,6 +143,10 @@ func saturate(ctx context.Context, rows []*speedRow, watch Watcher) error {
 			return err
 		}
 		row.passes = append(row.passes, got.sum.Throughput)
+		if got.open != nil {
+			row.cell.Load.Offered = float64(row.m.Perf.Rate)
+			row.open = append(row.open, got.open)
+		}
 		row.count(got)
 		for node, used := range got.memory {
 			seen := row.cell.Memory[node]
@@ -169,6 +181,9 @@ func latency(ctx context.Context, rows []*speedRow, watch Watcher) error {
 		return err
 	}
 	return eachPass(rows, func(row *speedRow, pass int) error {
+		if row.m.Perf.together() {
+			return nil // it followed the closed loop
+		}
 		watch.Progress(row.cell.ID, fmt.Sprintf("latency at %d msg/s, pass %d of %d", rate, pass+1, row.m.Perf.Passes))
 		got, err := row.m.pass(ctx, row.cell, fmt.Sprintf("latency-%d", pass+1), rate)
 		if err != nil {
@@ -186,6 +201,8 @@ type passed struct {
 	sum    loadgen.Summary
 	cpu    map[string]float64
 	memory map[string]result.Memory // at its end, while the load ran
+
+	open   *loadgen.Latency          // of the open loop behind a closed one, where there was one
 
 	settings map[string]string // effective configuration of the nodes
 }
@@ -222,7 +239,32 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 	}
 	got.cpu, got.memory, got.settings = cluster.CPUSeconds(), cluster.Memory(), cluster.Settings()
 	got.sum = load.Stop()
-	return got, errors.Join(err, got.sum.Err)
+	if err = errors.Join(err, got.sum.Err); err != nil || !p.together() {
+		return got, err
+	}
+	behind, err := p.behind(ctx, cluster, seed)
+	got.open = behind.Latency
+	for status, n := range behind.Acked {
+		got.sum.Acked[status] += n
+	}
+	got.sum.Unknown += behind.Unknown
+	got.sum.Failed += behind.Failed
+	return got, err
+}
+
+// behind runs the open loop on nodes that a closed one has warmed.
+func (p *Performance) behind(ctx context.Context, cluster Cluster, seed uint64) (loadgen.Summary, error) {
+	load, err := loadgen.Start(ctx, p.load(cluster, p.Rate, seed))
+	if err != nil {
+		return loadgen.Summary{}, fmt.Errorf("start the load: %w", err)
+	}
+	err = sleep(ctx, settle)
+	load.Mark()
+	if err == nil {
+		err = sleep(ctx, p.LatencyOf)
+	}
+	sum := load.Stop()
+	return sum, errors.Join(err, sum.Err)
 }
 
 // load is what a pass offers. rate 0 is a closed loop.
