@@ -375,7 +375,7 @@ func performance(f *matrixFlags, apache bool) *scenarios.Performance {
 	if apache {
 		p.Compiles, p.Warm, p.Measure, p.LatencyOf = true, 15*time.Second, 10*time.Second, 10*time.Second
 		if f.quick { // a start and a warm JVM take longer than what is measured: one pass of three seconds says more than three of one
-			p.Passes, p.Warm, p.Measure, p.LatencyOf = 1, 16*time.Second, 3*time.Second, 4*time.Second
+			p.Passes, p.Warm, p.Measure, p.LatencyOf = 1, 16*time.Second, 3*time.Second, 6*time.Second
 		}
 	}
 	return p

@@ -95,6 +95,7 @@ type Params struct {
 	Bytes        int64         // DiskFull: free bytes that are left; BitFlip: how many bits
 	PPM          float64       // ClockDrift: parts per million, may be negative
 	Version      string        // Upgrade: of the system, as --system takes it after the colon
+	After        time.Duration // Power: how long after an fsync of the commit log ended the cut falls; 0: spread over the window
 	Window       time.Duration // Power: the flush window that the cuts of a cell are spread over; 0: the contract's own
 	Survive      Survive       // Power
 }

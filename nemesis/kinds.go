@@ -38,7 +38,7 @@ var kindRules = []kindRule{
 	{kind: Restart, does: "each node in turn: graceful stop, start, caught up", targets: nodeTargets, restarts: true},
 	{kind: Upgrade, does: "as restart, with another version of the system", targets: nodeTargets, restarts: true, params: []string{"version"}, need: []string{"version"}},
 	{kind: Promote, does: "by hand: the master is stopped and the slave takes over; with target slave, while the master runs on", targets: []Target{Master, Leader, Slave}, stops: true},
-	{kind: Power, does: "power loss: un-synced bytes and names vanish, packets drop from that instant on", targets: nodeTargets, stops: true, params: []string{"window", "survive"}},
+	{kind: Power, does: "power loss: un-synced bytes and names vanish, packets drop from that instant on", targets: nodeTargets, stops: true, params: []string{"after", "window", "survive"}},
 	{kind: DiskLost, does: "killed, and returns on an empty disk", targets: nodeTargets, stops: true},
 
 	{kind: Partition, does: "packets dropped, by shape", targets: nodeTargets, params: []string{"shape", "peer"}},

@@ -64,6 +64,9 @@ var params = []param{
 	{"version", func(p *Params) string { return p.Version }, func(_ Kind, p *Params) (string, bool) {
 		return "a version, such as 5.5.0", p.Version != "" && len(p.Version) <= PathMax && !strings.ContainsAny(p.Version, " \t\r\n")
 	}},
+	{"after", func(p *Params) string { return span(p.After) }, func(_ Kind, p *Params) (string, bool) {
+		return "0s to " + short(LengthMax), p.After >= 0 && p.After <= LengthMax
+	}},
 	{"window", func(p *Params) string { return span(p.Window) }, func(_ Kind, p *Params) (string, bool) {
 		return "0s to " + short(LengthMax), p.Window >= 0 && p.Window <= LengthMax
 	}},

@@ -23,6 +23,7 @@ type cellSection struct {
 	Facts               []result.Setting
 	Trials              *htmlGrid
 	Effects             *htmlGrid // of the faults of the worst trial, where there are several
+	Phases, Stores      *htmlGrid // of the worst trial
 	Findings, More      []string  // the first few, and the others
 	Settings            []string  // effective configuration of the nodes, key=value
 	Repeat              string
@@ -40,6 +41,7 @@ func newCellSection(c *result.Cell) (cellSection, error) {
 	}
 	worst, number := worstTrial(c)
 	s.Effects = pageGrid(effectTable(worst, effectTitle(c, number)), "Faults of "+c.ID)
+	s.Phases, s.Stores = pageGrid(phaseTable(worst), "Phases of "+c.ID), pageGrid(storeTable(worst), "Stores of "+c.ID)
 	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
 		s.Settings = append(s.Settings, key+"="+c.Settings[key])
 	}

@@ -2,6 +2,8 @@ package reports
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"holdfast/reports/result"
@@ -100,6 +102,54 @@ func effectTitle(c *result.Cell, number int) string {
 		return "Faults"
 	}
 	return fmt.Sprintf("Faults of trial %d of %d, the first of the worst verdict", number, len(c.Trials))
+}
+
+// phaseTable lists what was acknowledged before, during and after the first fault of a trial; nil where there was only SEND_OK.
+func phaseTable(t *result.Trial) *grid {
+	if t == nil {
+		return nil
+	}
+	degraded := false
+	g := &grid{Title: "Acknowledgements by phase of the fault, of what was sent and answered in it", Columns: []column{{Head: "phase"}, {Head: "status"}, {Head: "count", Right: true},
+		{Head: "median", Right: true}, {Head: "longest", Right: true}, {Head: "first", Right: true}, {Head: "last", Right: true}},
+		Note: "Median, longest: from the send to the answer. First, last: such an answer, from the begin of the phase."}
+	for _, p := range t.Phases {
+		for _, status := range slices.Sorted(maps.Keys(p.Statuses)) {
+			s := p.Statuses[status]
+			degraded = degraded || status != "SEND_OK"
+			g.row(entry{p.Name, plain}, entry{status, plain}, entry{count(s.Count), plain}, entry{span(s.MedianMS), plain}, entry{span(s.MaxMS), plain},
+				entry{span(s.FirstMS), plain}, entry{span(s.LastMS), plain})
+		}
+	}
+	if !degraded {
+		return nil
+	}
+	return g
+}
+
+// storeTable lists how the stores of a trial differ; nil where they were not compared.
+func storeTable(t *result.Trial) *grid {
+	if t == nil || len(t.Stores) == 0 {
+		return nil
+	}
+	g := &grid{Title: "Stores after the trial, byte by byte", Columns: []column{{Head: "stores"}, {Head: "commit logs end at"}, {Head: "valid up to"},
+		{Head: "bytes in both", Right: true}, {Head: "different", Right: true}, {Head: "from", Right: true}, {Head: "messages missing\nin the queues", Right: true}, {Head: ""}}}
+	for _, p := range t.Stores {
+		word := entry{"equal", good}
+		switch {
+		case p.Frozen:
+			word = entry{"as long, its queues stand still", bad}
+		case !p.Equal():
+			word = entry{"different", bad}
+		}
+		from := "-"
+		if p.Differing > 0 {
+			from = count(p.First)
+		}
+		g.row(entry{p.Nodes[0] + ", " + p.Nodes[1], plain}, entry{count(p.Ends[0]) + ", " + count(p.Ends[1]), plain}, entry{count(p.Valid[0]) + ", " + count(p.Valid[1]), plain},
+			entry{count(p.Compared), plain}, entry{count(p.Differing), plain}, entry{from, plain}, entry{count(p.Missing), plain}, word)
+	}
+	return g
 }
 
 // expectTable lists what a scenario expected and what came; nil when it expected nothing.

@@ -23,6 +23,13 @@ func expectations(e scenario.Expect, c *result.Cell) []result.Expectation {
 	for _, status := range slices.Sorted(maps.Keys(e.Statuses)) {
 		amount(add, "acknowledged "+status, e.Statuses[status], c.Acked[status])
 	}
+	for i, want := range []map[string]scenario.Amount{e.Before, e.During, e.After} {
+		got := phaseCounts(c.Trials, phaseNames[i])
+		for _, status := range slices.Sorted(maps.Keys(want)) {
+			amount(add, phaseNames[i]+" the fault "+status, want[status], got[status])
+		}
+	}
+	stores(add, e, c.Trials)
 	for _, name := range e.Anomalies {
 		add("anomaly "+name, "some", fmt.Sprint(c.Anomalies[name]), c.Anomalies[name] > 0)
 	}
@@ -30,6 +37,39 @@ func expectations(e scenario.Expect, c *result.Cell) []result.Expectation {
 		add("anomaly "+name, "none", fmt.Sprint(c.Anomalies[name]), c.Anomalies[name] == 0)
 	}
 	return all
+}
+
+// stores adds what is expected of the stores; a trial without a comparison meets nothing.
+func stores(add func(what, want, got string, met bool), e scenario.Expect, trials []result.Trial) {
+	for i, t := range trials {
+		for _, x := range []struct{ what, want string }{{"commit logs", e.Logs}, {"consume queues", e.Queues}} {
+			if x.want == "" {
+				continue
+			}
+			what := fmt.Sprintf("%s, trial %d", x.what, i+1)
+			if len(t.Stores) == 0 {
+				add(what, x.want, "not compared", false)
+			}
+			for _, p := range t.Stores {
+				got := map[bool]string{true: "equal", false: "different"}[p.Equal()]
+				if x.what == "consume queues" {
+					got = queuesOf(p)
+				}
+				add(what+", "+p.Nodes[1], x.want, got, got == x.want)
+			}
+		}
+	}
+}
+
+// queuesOf says how the queues of the second store stand to those of the first.
+func queuesOf(p result.StorePair) string {
+	switch {
+	case p.Frozen:
+		return "frozen"
+	case p.Missing > 0:
+		return "behind"
+	}
+	return "level"
 }
 
 // amount adds what is expected of a number of messages, unless any will do.

@@ -93,6 +93,7 @@ func (c *faultCell) trial(i int) Trial {
 	t := Trial{
 		Name: id, Scenario: column.Name(), System: m.System, Contract: c.plan.Contract, Site: column.site(), Index: i, Of: c.plan.Cuts,
 		Seed: subSeed(m.Seed, cellID(c.plan.Contract, column.Name()), i), Load: column.load(m.Fault), Alone: i < m.alone(column),
+		Compare: column.Scenario.Stores == "compare", Promise: column.Scenario.Promise,
 		Dir: filepath.Join(m.Out, "cells", id, fmt.Sprintf("cut-%d", i+1)),
 	}
 	t.Schedule = column.Schedule(t.Seed)
@@ -166,6 +167,7 @@ func (p *pool) add(t Trial, out Outcome, err error) {
 	for cause, n := range v.Figures.Causes {
 		c.Causes = addCause(c.Causes, cause, n)
 	}
+	row.Phases, row.Stores = phases(out.History), out.Stores
 	p.figures(&row, out)
 	p.harness(out.Harness)
 	c.Settings = out.Settings

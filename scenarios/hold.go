@@ -23,9 +23,10 @@ type Unfit struct{ Reason string }
 
 func (u *Unfit) Error() string { return u.Reason }
 
-// hold returns when the load has held its rate for d, with nothing but SEND_OK: a slave that does not replicate yet shows in
-// the status, and only there.
-func hold(ctx context.Context, counts func() loadgen.Snapshot, rate int, d time.Duration) error {
+// hold returns when the load has held its rate for d, with nothing but SEND_OK unless others will do: a slave that does not replicate
+// yet shows in the status, and only there.
+func hold(ctx context.Context, counts func() loadgen.Snapshot, load FaultLoad) error {
+	rate, d := load.Rate, load.Hold
 	began := time.Now()
 	since, degraded := began, int64(0)
 	for time.Since(since) < d {
@@ -34,7 +35,7 @@ func hold(ctx context.Context, counts func() loadgen.Snapshot, rate int, d time.
 		}
 		s := counts()
 		other := s.AckedTotal - s.Acked[fullStatus]
-		if float64(s.Rate) < held(rate) || other > degraded {
+		if float64(s.Rate) < held(rate) || other > degraded && !load.Degraded {
 			since, degraded = time.Now(), other
 			if since.Sub(began) > d+holdLimit {
 				return &Unfit{fmt.Sprintf("the load did not hold %d msg/s before the fault: %d msg/s acknowledged after %.0f s (%v)", rate, s.Rate, since.Sub(began).Seconds(), s.Acked)}

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"holdfast/checker/history"
@@ -11,8 +12,9 @@ import (
 // nemesisClient is the client of the nemesis in a history. Source: contracts.md section 3.
 const nemesisClient = -1
 
-// journal writes the lines of the nemesis: one shard of the history, used by the trial's goroutine alone.
+// journal writes the lines of the nemesis: one shard of the history.
 type journal struct {
+	mu     sync.Mutex // over the shard: a system that elects changes roles whenever it will
 	rec    *history.Recorder
 	shard  *history.Shard
 	faults map[string]uint64 // operation of each fault under way, by name and nodes
@@ -32,6 +34,8 @@ func newJournal(rec *history.Recorder) (*journal, error) {
 
 // Fault records a phase now. The phases of a fault share one operation.
 func (j *journal) Fault(step history.FaultStep) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	key := step.Name + " " + strings.Join(step.Nodes, " ")
 	op, known := j.faults[key]
 	if !known || step.Phase == "start" {
@@ -46,11 +50,15 @@ func (j *journal) Fault(step history.FaultStep) {
 
 // Role records that node serves group from now on.
 func (j *journal) Role(group, node string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.record(history.Event{F: history.Role, Op: j.shard.NextOp(), Queue: j.rec.Sym(group), Node: j.rec.Sym(node), Role: "master"})
 }
 
 // CaughtUp records that node was verified to hold all that the master of group holds.
 func (j *journal) CaughtUp(group, node string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.record(history.Event{F: history.CaughtUp, Op: j.shard.NextOp(), Queue: j.rec.Sym(group), Node: j.rec.Sym(node)})
 }
 

@@ -17,14 +17,14 @@ import (
 // Performance says how the fault-free cells are measured: first a closed loop at saturation, then an open loop at one rate
 // common to all rows, each in passes that are interleaved over the rows. Source: design.md section 6.
 type Performance struct {
-	Passes    int
-	Clients   int // connections
-	InFlight  int // sends outstanding on each
-	Size      int // mean body bytes
-	Warm      time.Duration
+	Passes   int
+	Clients  int // connections
+	InFlight int // sends outstanding on each
+	Size     int // mean body bytes
+	Warm     time.Duration
 	// Compiles says that the system gets faster while it runs: Warm is the most that it is given, and an open loop follows a closed
 	// one, on the same nodes where Rate is given.
-	Compiles bool
+	Compiles  bool
 	Measure   time.Duration
 	LatencyOf time.Duration // length of a pass of the open loop
 	Rate      int           // msg/s of the open loop; 0: half of the slowest row's saturation
@@ -202,7 +202,7 @@ type passed struct {
 	cpu    map[string]float64
 	memory map[string]result.Memory // at its end, while the load ran
 
-	open   *loadgen.Latency          // of the open loop behind a closed one, where there was one
+	open *loadgen.Latency // of the open loop behind a closed one, where there was one
 
 	settings map[string]string // effective configuration of the nodes
 }

@@ -97,7 +97,7 @@ func (c *campaign) strike(ctx context.Context, i int) error {
 		}
 	}
 	if f.Kind == nemesis.Power {
-		if err := c.aim(ctx); err != nil {
+		if err := c.aim(ctx, f.Params.After); err != nil {
 			return err
 		}
 	}
@@ -138,8 +138,8 @@ const between = 300 * time.Millisecond
 // catchUpLimit bounds the wait for slaves before a later fault.
 const catchUpLimit = 5 * time.Second
 
-// aim waits for the instant of a cut and predicts what it takes.
-func (c *campaign) aim(ctx context.Context) error {
+// aim waits for the instant of a cut, that long after an fsync or, without a time, spread over the window, and predicts what it takes.
+func (c *campaign) aim(ctx context.Context, after time.Duration) error {
 	t := c.trial
 	bytes, err := c.cluster.LogEnd(ctx)
 	if err != nil {
@@ -150,6 +150,9 @@ func (c *campaign) aim(ctx context.Context) error {
 	}
 	c.say("aiming")
 	aim := Aim{Stratum: t.Index, Of: t.Of, U: c.rng.Float64(), Window: t.Load.Window, Synchronous: t.Contract.FlushDiskType == "SYNC_FLUSH"}
+	if after > 0 {
+		aim = Aim{Of: 1, U: 1, Window: after}
+	}
 	since, err := c.cluster.Aim(ctx, aim)
 	if err != nil {
 		return fmt.Errorf("aim the cut: %w", err)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,8 +37,10 @@ type Trial struct {
 	Of       int
 	Seed     uint64
 	Load     FaultLoad
-	Dir      string // of the history and the logs; made by Run
-	Alone    bool   // nothing else runs on the machine: the time to recover means something
+	Dir      string            // of the history and the logs; made by Run
+	Promise  *scenario.Promise // what SEND_OK stands for, where the contract does not say it; nil: it does
+	Compare  bool              // the stores after the reads, byte by byte
+	Alone    bool              // nothing else runs on the machine: the time to recover means something
 	// Twin runs everything but the fault's own act: no process is stopped, no byte dropped. A twin must come out
 	// inconclusive, or the harness counts faults that did nothing.
 	Twin bool
@@ -46,6 +49,7 @@ type Trial struct {
 // FaultLoad is the load under which faults strike.
 type FaultLoad struct {
 	Rate     int           // msg/s offered
+	Degraded bool          // it may begin with other acknowledgements than SEND_OK
 	Size     int           // mean body bytes; sizes vary by a quarter, for fixed ones hide divergence
 	Hold     time.Duration // how long the load must have held its rate before the fault
 	After    time.Duration // how long it goes on after the heal: the liveness phase
@@ -69,6 +73,7 @@ type Outcome struct {
 	RecordBytes float64
 	Harness     map[string]result.Process // of the processes of the harness beside the generator
 	Settings    map[string]string         // effective configuration of the nodes
+	Stores      []result.StorePair        // where they are compared
 	History     *history.History
 }
 
@@ -100,6 +105,9 @@ func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out
 	if out.History, err = history.Open(t.Dir); err != nil { // from the file, as anybody else would
 		return out, fmt.Errorf("read the history back: %w", err)
 	}
+	if err := early(out.History); err != nil {
+		return out, err
+	}
 	out.Verdict = checker.Check(out.History)
 	return out, nil
 }
@@ -126,7 +134,12 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 		return err
 	}
 	progress("reading every replica to its end, twice")
-	return drain(ctx, cluster, rec, t.Load.Drain)
+	if err := drain(ctx, cluster, rec, t.Load.Drain); err != nil || !t.Compare {
+		return err
+	}
+	progress("comparing the stores")
+	out.Stores, err = cluster.CompareStores(ctx, filepath.Join(t.Dir, "stores"))
+	return err
 }
 
 // underLoad runs the load with the faults in the middle of it.
@@ -201,7 +214,7 @@ func replicated(ctx context.Context, cluster Cluster) error {
 // strike lets the load hold its rate, does the faults, and sees that the system serves again.
 func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, journal *journal, progress func(string)) error {
 	progress(fmt.Sprintf("holding %d msg/s", t.Load.Rate))
-	if err := hold(ctx, load.Snapshot, t.Load.Rate, t.Load.Hold); err != nil {
+	if err := hold(ctx, load.Snapshot, t.Load); err != nil {
 		return err
 	}
 	if err := replicated(ctx, cluster); err != nil {
@@ -219,12 +232,42 @@ func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, 
 
 func (t Trial) header(cluster Cluster) history.Header {
 	profile := history.Profile{Name: semantics(t.System), InSyncReplicas: t.Contract.InSyncReplicas}
-	return history.Header{
+	h := history.Header{
 		Version: 1, Name: t.Name, Seed: t.Seed, System: t.System.String(),
 		Contract: t.Contract.BrokerRole + "+" + t.Contract.FlushDiskType, Profile: profile,
 		Nodes: cluster.Nodes(), Masters: map[string]string{cluster.QueueGroup(): cluster.Master()},
 		Expect: history.Expect{MinAcks: t.Load.MinAcks},
 	}
+	if p := t.Promise; p != nil {
+		h.Promises = map[string]history.Promise{fullStatus: {Copies: p.Copies, Level: history.Level(p.Level), Merging: true}}
+		h.ReadsLevel = history.Cache
+	}
+	return h
+}
+
+// early returns why a history proves nothing: a node answered a send as master before the line that says that it serves. Whoever reads
+// the history would take the answer for one of the master before.
+func early(h *history.History) error {
+	for i := range h.Roles {
+		r := &h.Roles[i]
+		for j := range h.Sends {
+			op := &h.Sends[j]
+			if op.Type == history.OK && h.Nodes[op.Node] == r.Node && op.Return < r.T && !servedBefore(h, i, r.Node) {
+				return &Unfit{fmt.Sprintf("%s answered as master %v before that was seen", r.Node, time.Duration(r.T-op.Return))}
+			}
+		}
+	}
+	return nil
+}
+
+// servedBefore says whether a node served its group at any time before role line i.
+func servedBefore(h *history.History, i int, node string) bool {
+	for _, master := range h.Header.Masters {
+		if master == node {
+			return true
+		}
+	}
+	return slices.ContainsFunc(h.Roles[:i], func(r history.RoleOp) bool { return r.Node == node })
 }
 
 // semantics names the profile of promises that a system is judged by.

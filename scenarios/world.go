@@ -36,6 +36,7 @@ type Site struct {
 	RTT       time.Duration     // base round trip between any two hosts; 0: as fast as the world goes
 	Posix     bool              // names of files need a sync of their directory; default: as ext4
 	RealFsync bool              // each fsync of a lossy disk reaches the real one, too; default: durability is modelled
+	Mode      string            // who decides which broker is the master: classic (default), controller, dledger
 	Settings  map[string]string // lines of the brokers' configuration that come after all others
 }
 
@@ -43,7 +44,8 @@ type Site struct {
 type Stamps interface {
 	// Fault records one phase of a fault.
 	Fault(step history.FaultStep)
-	// Role records that a node serves a queue group from now on. It precedes the first answer of that node in its role.
+	// Role records that a node serves a queue group from now on. It precedes the first answer of that node in its role. It may be
+	// called while Fault is.
 	Role(group, node string)
 }
 
@@ -78,6 +80,9 @@ type Cluster interface {
 	Settings() map[string]string
 	// Harness measures the processes of the harness that serve this cluster: switch, disk.
 	Harness() map[string]result.Process
+	// CompareStores ends every process and compares the store of the node that serves the group with that of each other node, byte by
+	// byte. The dump of each and the comparisons are written to files below dir.
+	CompareStores(ctx context.Context, dir string) ([]result.StorePair, error)
 	// Close ends every process and removes the stores, but not the logs.
 	Close() error
 }
@@ -92,7 +97,7 @@ type Struck interface {
 // Aim says when a cut falls: cut Stratum of Of at Phase(Stratum, Of, U, Window) after an fsync of the commit log ended.
 type Aim struct {
 	Stratum, Of int
-	U           float64 // in [0, 1)
+	U           float64 // in [0, 1], 1 only to cut at the end of the window
 	Window      time.Duration
 	Synchronous bool // the window is the time from one fsync to the next, whatever Window says
 }

@@ -23,7 +23,42 @@ type Trial struct {
 	Alone         bool          `json:"alone,omitzero"`         // nothing else ran on the machine
 	DeliveryRTOMS float64       `json:"deliveryRtoMs,omitzero"` // from the fault to the first delivery; counts when the trial ran Alone
 	Faults        []FaultEffect `json:"faults,omitzero"`        // each by itself, in the order of their start
+
+	Phases []Phase     `json:"phases,omitzero"` // before, during and after the first fault
+	Stores []StorePair `json:"stores,omitzero"` // where the scenario asks for it
 }
+
+// Phase is what was acknowledged before, during or after the first fault, by status.
+type Phase struct {
+	Name     string                `json:"name"` // before, during, after
+	Statuses map[string]StatusTime `json:"statuses"`
+}
+
+// StatusTime is how often a status came in a phase, and when.
+type StatusTime struct {
+	Count    int64   `json:"count"`
+	MedianMS float64 `json:"medianMs"` // from the send to the answer
+	MaxMS    float64 `json:"maxMs"`
+	FirstMS  float64 `json:"firstMs"` // the first and the last such answer, from the begin of the phase
+	LastMS   float64 `json:"lastMs"`
+}
+
+// StorePair is two stores of a group, held against each other byte by byte after the trial: that of the node that serves the group, and
+// that of another. The first of two figures is the serving node's.
+type StorePair struct {
+	Nodes     [2]string `json:"nodes"`
+	Ends      [2]int64  `json:"ends"`     // bytes of commit log, the last that is not zero included
+	Valid     [2]int64  `json:"valid"`    // up to here record follows record
+	Compared  int64     `json:"compared"` // bytes that both have
+	Differing int64     `json:"differing"`
+	Runs      int64     `json:"runs"`            // of differing bytes
+	First     int64     `json:"first,omitzero"`  // physical offset of the first difference
+	Missing   int64     `json:"missing"`         // messages in the consume queues of the first beyond the ends of those of the other
+	Frozen    bool      `json:"frozen,omitzero"` // messages are missing there although its commit log is as long
+}
+
+// Equal says that both logs hold the same bytes and are equally long.
+func (p StorePair) Equal() bool { return p.Differing == 0 && p.Ends[0] == p.Ends[1] }
 
 // FaultEffect is what one fault of a trial was measured to have done.
 type FaultEffect struct {

@@ -21,21 +21,22 @@ const startLimit = 120 * time.Second
 // cell is a running cluster with what a world adds to a group.
 type cell struct {
 	*Group
-	dir    string
-	system driver.System
-	others map[string]System // for rolling upgrades, by version
-	disks  *disks            // nil: the real disk
-	hosts  *hosts            // nil: 127.0.0.1
-	clocks *clocks           // nil: nobody sets the clock
-	down   map[string]bool   // nodes that a fault has taken down and not brought back
-	dark   []string          // of them those whose host has no power
+	dir       string
+	system    driver.System
+	others    map[string]System // for rolling upgrades, by version
+	disks     *disks            // nil: the real disk
+	hosts     *hosts            // nil: 127.0.0.1
+	clocks    *clocks           // nil: nobody sets the clock
+	elections *elections        // nil: the operator decides, or no fault struck yet
+	down      map[string]bool   // nodes that a fault has taken down and not brought back
+	dark      []string          // of them those whose host has no power
 }
 
 // open starts a group for spec and the driver that speaks to it. On an error the caller closes what the world has added.
 func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell, error) {
 	opt := Options{
 		Dir: spec.Dir, Brokers: spec.Site.Brokers, Topics: []Topic{{Name: spec.Topic, Queues: spec.Queues}},
-		Settings: settingsOf(spec.Site.Settings), Brief: spec.Faulty,
+		Settings: settingsOf(spec.Site.Settings), Brief: spec.Faulty, Mode: spec.Site.Mode,
 	}
 	if c.disks != nil {
 		opt.Mounts = c.disks.mounts
@@ -62,7 +63,7 @@ func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell,
 		return nil, err
 	}
 	c.system, err = rocketmq.New(rocketmq.Config{
-		NameServers: []string{c.NameServer()}, Groups: []string{c.Name}, Nodes: c.Addresses(),
+		NameServers: []string{c.NameServer()}, Groups: []string{c.Name}, Nodes: c.Addresses(), Quorum: spec.Site.Mode == DLedger,
 	})
 	if err != nil {
 		return nil, errors.Join(err, c.Group.Close())
@@ -98,7 +99,10 @@ func (c *cell) QueueGroup() string { return c.Name }
 func (c *cell) Nodes() []string { return namesOf(c.Brokers()) }
 
 // Master is the node that serves the group now.
-func (c *cell) Master() string { return c.Group.Master().Name }
+func (c *cell) Master() string {
+	c.follow()
+	return c.Group.Master().Name
+}
 
 // Serving lists the brokers that are up, the master first.
 func (c *cell) Serving() []string {
@@ -116,6 +120,7 @@ func (c *cell) Dark() []string { return c.dark }
 
 // LogEnd asks the master.
 func (c *cell) LogEnd(ctx context.Context) (int64, error) {
+	c.follow()
 	return logEnd(ctx, c.Group.Master().Addr.String())
 }
 
@@ -180,6 +185,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // Close ends every process and removes the stores, but not the logs.
 func (c *cell) Close() error {
 	var errs []error
+	c.endElections()
 	if c.system != nil {
 		errs = append(errs, c.system.Close())
 	}

@@ -35,6 +35,7 @@ type Options struct {
 	Dir     string // configurations, logs and, without Mounts, stores go below it; made when absent
 	Brokers int    // 1: a master; 2: a master and a slave. Default 2
 	Topics  []Topic
+	Mode    string // Classic, Controller or DLedger; empty: Classic
 	// Brief says that the nodes live for seconds under a small load, so that a virtual machine compiles quickly and not well.
 	Brief bool
 	// listClasses has each virtual machine list the classes that it loads.
@@ -73,6 +74,9 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 	if err := sys.Supports(c); err != nil {
 		return nil, err
 	}
+	if err := sys.supportsMode(opt.Mode); err != nil {
+		return nil, err
+	}
 	if opt.Brokers == 0 {
 		opt.Brokers = brokersDefault
 	}
@@ -99,6 +103,9 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 		}
 		g.add(&Node{Name: nodeName(id), Role: role, brokerID: id, outlet: id, haPort: port + haPortAbove}, port)
 	}
+	for _, n := range g.Brokers() {
+		n.settings = g.brokerSettings(n)
+	}
 	return g, nil
 }
 
@@ -121,7 +128,6 @@ func (g *Group) add(n *Node, port uint16) {
 		if mount := g.opt.Mounts[n.Name]; mount != "" {
 			n.Store = mount
 		}
-		n.settings = g.brokerSettings(n)
 	}
 	g.nodes = append(g.nodes, n)
 }

@@ -23,6 +23,8 @@ type struck struct {
 
 // Inject does a fault. Lines are stamped before acting and after.
 func (c *cell) Inject(ctx context.Context, f nemesis.Fault, stamps scenarios.Stamps) (scenarios.Struck, error) {
+	c.watchElections(stamps)
+	c.follow()
 	nodes, err := c.targets(f.Target, f.Seed)
 	if err != nil {
 		return nil, err
@@ -73,6 +75,7 @@ func (c *cell) begin(ctx context.Context, f nemesis.Fault, nodes []*Node) (func(
 func (s *struck) Heal(ctx context.Context, stamps scenarios.Stamps) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
+	s.c.follow()
 	if s.fault.Kind.TakesDown() {
 		if err := s.recover(ctx, stamps); err != nil {
 			return err

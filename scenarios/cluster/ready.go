@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -12,6 +13,16 @@ func (g *Group) AwaitMaster(ctx context.Context) error {
 
 // routed returns nil when every topic's route leads to the master. A topic that the master does not know is made there.
 func (g *Group) routed(ctx context.Context) error {
+	if g.elects() {
+		n, err := g.leader(ctx)
+		if err == nil && n == nil {
+			err = errors.New("no broker is elected")
+		}
+		if err == nil {
+			g.lead(n)
+		}
+		return err
+	}
 	m := g.Master()
 	for _, t := range g.opt.Topics {
 		brokers, err := route(ctx, g.NameServer(), t.Name, g.Name)
@@ -96,6 +107,9 @@ func (g *Group) holds(ctx context.Context, m, n *Node, end int64) error {
 
 // linked returns nil when the slave has a replication connection: equal ends say nothing of an empty group.
 func (g *Group) linked(ctx context.Context, m, n *Node) error {
+	if g.opt.Mode == DLedger {
+		return nil // its entries go another way, which no request asks about
+	}
 	open, err := connected(n.process.PID(), m.haPort)
 	if err != nil {
 		return err

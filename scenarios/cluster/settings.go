@@ -81,7 +81,6 @@ func (g *Group) brokerSettings(n *Node) Settings {
 	s := Settings{
 		{"brokerClusterName", clusterName},
 		{"brokerName", g.Name},
-		{"brokerId", number(n.brokerID)},
 		{"brokerIP1", text},
 		{"brokerIP2", text},
 		{"listenPort", number(int(n.Addr.Port()))},
@@ -98,9 +97,15 @@ func (g *Group) brokerSettings(n *Node) Settings {
 		{"messageIndexEnable", "false"},
 		{"diskMaxUsedSpaceRatio", "95"},
 	}
-	if n.Role == Slave {
+	switch {
+	case g.elects():
+		s = append(s, g.electedSettings(n)...)
+		s = append(s, parseLines(withoutKey(masterConf(n.System, g.Contract, g.opt.Brokers), "brokerRole"))...)
+	case n.Role == Slave:
+		s = append(s, Setting{"brokerId", number(n.brokerID)})
 		s = append(s, parseLines(g.Contract.SlaveConf())...)
-	} else {
+	default:
+		s = append(s, Setting{"brokerId", number(n.brokerID)})
 		s = append(s, parseLines(masterConf(n.System, g.Contract, g.brokers()))...)
 	}
 	if n.System.Name == Reference {
@@ -108,7 +113,7 @@ func (g *Group) brokerSettings(n *Node) Settings {
 		return append(s, g.opt.Settings...)
 	}
 	s = append(s, rocketmqSettings(n.System)...)
-	if n.Role == Slave && n.System.Profile == "rocketmq-4.9" {
+	if n.Role == Slave && !g.elects() && n.System.Profile == "rocketmq-4.9" {
 		m := g.Master()
 		s = append(s, Setting{"haMasterAddress", netip.AddrPortFrom(m.Addr.Addr(), m.haPort).String()})
 	}

@@ -93,7 +93,7 @@ func (g *Group) ready(ctx context.Context, n *Node) error {
 	if err := n.await(ctx, pollNode, "answering on "+n.Addr.String(), n.answers); err != nil {
 		return err
 	}
-	if m := g.Master(); n.Role == Slave && m.Running() && n.System.Name == RocketMQ {
+	if m := g.Master(); n.Role == Slave && !g.elects() && m.Running() && n.System.Name == RocketMQ {
 		return n.await(ctx, pollNode, "told of its master", func(ctx context.Context) error { return introduce(ctx, n, m) })
 	}
 	return nil
@@ -129,6 +129,9 @@ func (g *Group) writeFiles(n *Node) error {
 		n.settings = Settings{{"listenPort", strconv.Itoa(int(n.Addr.Port()))}}
 		if n.System.Profile == "rocketmq-5" {
 			n.settings = append(n.settings, Setting{"bindAddress", n.Addr.Addr().String()})
+		}
+		if g.opt.Mode == Controller {
+			n.settings = append(n.settings, g.controllerSettings(n)...)
 		}
 	} else {
 		n.settings = g.brokerSettings(n)

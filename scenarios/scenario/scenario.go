@@ -24,6 +24,8 @@ type Scenario struct {
 	Load      Workload
 	Faults    nemesis.Schedule // with their defaults; empty: the healthy system, or Plan
 	Plan      *Plan            // instead of Faults
+	Promise   *Promise         // what SEND_OK stands for, where brokerRole and flushDiskType do not say it; nil: they do
+	Stores    string           // compare, or none
 	Cuts      int              // trials, 1 or more
 	Expect    []Expect         // the first that is for a system and a contract holds
 }
@@ -31,10 +33,18 @@ type Scenario struct {
 // Cluster is the group of brokers under test.
 type Cluster struct {
 	Brokers            int           // master and slaves
+	Mode               string        // who decides which broker is the master: classic, controller or dledger
 	RTT                time.Duration // base round trip of the network; 0: whatever the world has
 	SlaveFlushDiskType string        // ASYNC_FLUSH or SYNC_FLUSH; empty: as the master's
 	TransientStorePool bool
 	Settings           map[string]string // further lines of every broker.conf
+}
+
+// Promise is what an acknowledgement stands for in a group that elects its master: so many copies, and a failover keeps what any of them
+// holds.
+type Promise struct {
+	Copies int    // 1 to the number of brokers
+	Level  string // memory, cache or disk: what a copy survives
 }
 
 // Disk is how the lossy disk behaves.
@@ -53,6 +63,7 @@ type Workload struct {
 	Hold        time.Duration // how long the rate must have been held before the schedule begins
 	After       time.Duration // how long it goes on after the last heal
 	Timeout     time.Duration // of a client's request
+	Degraded    bool          // it may begin with other acknowledgements than SEND_OK
 	Consumers   int           // that poll while faults strike
 }
 
@@ -82,15 +93,21 @@ type Expect struct {
 	Anomalies   []string          // must appear
 	NoAnomalies []string          // must not
 	Statuses    map[string]Amount // acknowledgements by status
+	Before      map[string]Amount // those until the first fault
+	During      map[string]Amount // those of what was sent while it was in force
+	After       map[string]Amount // and after it was healed
+	Logs        string            // equal or different; empty: any
+	Queues      string            // level or frozen; empty: any
 	MinAcks     int64             // fewer acknowledgements make a trial inconclusive
 }
 
 // Fresh returns a scenario with the defaults of every key that a file may leave out.
 func Fresh() Scenario {
 	return Scenario{
-		Cluster: Cluster{Brokers: 2},
+		Cluster: Cluster{Brokers: 2, Mode: "classic"},
 		Disk:    Disk{Model: "worst", Names: "ext4", Fsync: "modelled"},
 		Load:    Workload{Size: 1024, Clients: 2, Outstanding: 4096, Timeout: 8 * time.Second, Consumers: 1},
+		Stores:  "none",
 		Cuts:    3,
 	}
 }

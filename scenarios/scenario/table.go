@@ -68,6 +68,8 @@ func scenarioForm() *object {
 		{key: "load", doc: "What clients do while faults strike.", form: loadForm(), of: at(func(s *Scenario) any { return &s.Load })},
 		{key: "faults", doc: "The schedule: faults in the order in which they strike. None: the healthy system.", form: list{of: faultForm(), max: nemesis.FaultsMax}, of: at(func(s *Scenario) any { return &s.Faults })},
 		{key: "plan", doc: "Instead of faults: a schedule drawn from a seed.", form: optional{of: planForm()}, of: at(func(s *Scenario) any { return &s.Plan })},
+		{key: "promise", doc: "What SEND_OK stands for in a group that elects its master. Default: what brokerRole and flushDiskType say.", form: optional{of: promiseForm()}, of: at(func(s *Scenario) any { return &s.Promise })},
+		{key: "stores", doc: "compare: after the reads the nodes are killed, and the stores compared byte by byte. Default none.", form: wordsOf([]string{"none", "compare"}), of: at(func(s *Scenario) any { return &s.Stores })},
 		{key: "cuts", doc: "Trials, each on fresh stores. Power cuts are spread over the flush window by their number. Default 3.", form: integer{min: 1, max: 10_000}, of: at(func(s *Scenario) any { return &s.Cuts })},
 		{key: "expect", doc: "What must come out, pooled over the trials. Of a list the first entry that is for the system and the contract holds.", form: list{of: expectForm(), max: 50, lenient: true}, of: at(func(s *Scenario) any { return &s.Expect })},
 	}
@@ -78,10 +80,18 @@ func clusterForm() *object {
 	zero := func() any { c := Fresh().Cluster; return &c }
 	return &object{fresh: zero, fields: []field{
 		{key: "brokers", doc: "Nodes of the group: a master and its slaves. Default 2.", form: integer{min: 1, max: 5}, of: at(func(c *Cluster) any { return &c.Brokers })},
+		{key: "mode", doc: "Who decides which broker is the master: classic (the operator; default), controller (RocketMQ 5), dledger (Raft). Of Apache RocketMQ alone, but for classic.", form: wordsOf([]string{"classic", "controller", "dledger"}), of: at(func(c *Cluster) any { return &c.Mode })},
 		{key: "rtt", doc: "Base round trip of the network. Default: what the world has.", form: duration{0, 10 * time.Second}, of: at(func(c *Cluster) any { return &c.RTT })},
 		{key: "slaveFlushDiskType", doc: "flushDiskType of the slaves. Default: the master's.", form: flushes, of: at(func(c *Cluster) any { return &c.SlaveFlushDiskType })},
 		{key: "transientStorePool", doc: "transientStorePoolEnable=true: acknowledged from memory, before the page cache. With ASYNC_FLUSH alone.", form: boolean{}, of: at(func(c *Cluster) any { return &c.TransientStorePool })},
 		{key: "settings", doc: "Further lines of every broker.conf.", form: mapping{key, setting{}, 100, "a mapping of up to 100 settings of broker.conf, such as flushIntervalCommitLog: 500"}, of: at(func(c *Cluster) any { return &c.Settings })},
+	}}
+}
+
+func promiseForm() *object {
+	return &object{fresh: func() any { return &Promise{Copies: 1, Level: "cache"} }, fields: []field{
+		{key: "copies", doc: "How many nodes hold the message when it is acknowledged. Default 1.", form: integer{min: 1, max: 5}, of: at(func(p *Promise) any { return &p.Copies })},
+		{key: "level", doc: "What a copy survives: memory, cache (the end of the process; default) or disk (the loss of power).", form: wordsOf([]string{"memory", "cache", "disk"}), of: at(func(p *Promise) any { return &p.Level })},
 	}}
 }
 
@@ -102,6 +112,7 @@ func loadForm() *object {
 		{key: "outstanding", doc: "Sends outstanding on each connection at most. Default 4096: what is sent to a host without power waits for its timeout.", form: integer{min: 1, max: 100_000}, of: at(func(l *Workload) any { return &l.Outstanding })},
 		{key: "hold", doc: "How long the rate must have been held before the schedule begins. Default: that of the matrix.", form: minute, of: at(func(l *Workload) any { return &l.Hold })},
 		{key: "after", doc: "How long the load goes on after the last heal. Default: that of the matrix.", form: minute, of: at(func(l *Workload) any { return &l.After })},
+		{key: "degraded", doc: "Whether the load may begin with other acknowledgements than SEND_OK. Default false.", form: boolean{}, of: at(func(l *Workload) any { return &l.Degraded })},
 		{key: "timeout", doc: "After which a client gives a request up. Default 8s.", form: duration{time.Millisecond, 10 * time.Minute}, of: at(func(l *Workload) any { return &l.Timeout })},
 		{key: "consumers", doc: "Consumers that poll while faults strike. Default 1.", form: integer{min: 0, max: 1000}, of: at(func(l *Workload) any { return &l.Consumers })},
 	}}
@@ -109,6 +120,7 @@ func loadForm() *object {
 
 func expectForm() *object {
 	names := namesOf(anomalies)
+	statusAmounts := mapping{status, amounts, 20, "a mapping of statuses, such as FLUSH_SLAVE_TIMEOUT, to none, some or any"}
 	return &object{fresh: fresh[Expect](), check: checkExpect, fields: []field{
 		{key: "systems", doc: "Only for these systems.", form: systems, of: at(func(e *Expect) any { return &e.Systems })},
 		{key: "contracts", doc: "Only for these contracts.", form: contractList{}, of: at(func(e *Expect) any { return &e.Contracts })},
@@ -116,7 +128,12 @@ func expectForm() *object {
 		{key: "lost", doc: "Acknowledged messages lost.", form: amounts, of: at(func(e *Expect) any { return &e.Lost })},
 		{key: "anomalies", doc: "Anomalies that must appear.", form: names, of: at(func(e *Expect) any { return &e.Anomalies })},
 		{key: "noAnomalies", doc: "Anomalies that must not appear.", form: names, of: at(func(e *Expect) any { return &e.NoAnomalies })},
-		{key: "statuses", doc: "Acknowledgements by status.", form: mapping{status, amounts, 20, "a mapping of statuses, such as FLUSH_SLAVE_TIMEOUT, to none, some or any"}, of: at(func(e *Expect) any { return &e.Statuses })},
+		{key: "statuses", doc: "Acknowledgements by status.", form: statusAmounts, of: at(func(e *Expect) any { return &e.Statuses })},
+		{key: "before", doc: "Acknowledgements by status until the first fault.", form: statusAmounts, of: at(func(e *Expect) any { return &e.Before })},
+		{key: "during", doc: "Acknowledgements by status of what was sent while the first fault was in force.", form: statusAmounts, of: at(func(e *Expect) any { return &e.During })},
+		{key: "after", doc: "Acknowledgements by status of what was sent after the first fault was healed.", form: statusAmounts, of: at(func(e *Expect) any { return &e.After })},
+		{key: "logs", doc: "equal or different: the commit logs of the node that serves the group and of another, where stores are compared.", form: wordsOf([]string{"equal", "different"}), of: at(func(e *Expect) any { return &e.Logs })},
+		{key: "queues", doc: "level or frozen: whether the consume queues of another node end where those of the node that serves the group end, or stand still before that although its commit log is as long.", form: wordsOf([]string{"level", "frozen"}), of: at(func(e *Expect) any { return &e.Queues })},
 		{key: "minAcks", doc: "Fewer acknowledgements make a trial inconclusive.", form: integer{min: 0, max: 1 << 40}, of: at(func(e *Expect) any { return &e.MinAcks })},
 	}}
 }
@@ -157,6 +174,7 @@ func figureTable() []figure {
 		{"bytes", "disk-full: bytes that are left free. bit-flip: how many bits.", size{0, nemesis.BytesMax}, func(p *nemesis.Params) any { return &p.Bytes }, true},
 		{"ppm", "clock-drift: parts per million, slow when negative.", number{-nemesis.PPMMax, nemesis.PPMMax, false}, func(p *nemesis.Params) any { return &p.PPM }, true},
 		{"version", "upgrade: to which version of the system.", version, func(p *nemesis.Params) any { return &p.Version }, false},
+		{"after", "power: how long after an fsync of the commit log ended the cut falls. Default: spread over the window.", lasting, func(p *nemesis.Params) any { return &p.After }, false},
 		{"window", "power: the flush window that the cuts of a cell are spread over. Default: 500ms, or the contract's.", lasting, func(p *nemesis.Params) any { return &p.Window }, false},
 		{"survive", "power: what survives beyond the disk's model.", surviveForm(), func(p *nemesis.Params) any { return &p.Survive }, false},
 	}

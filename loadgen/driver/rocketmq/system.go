@@ -34,6 +34,7 @@ type Config struct {
 	Form          remoting.Form // of request headers; Binary costs either side a fifth of JSON
 	RouteInterval time.Duration // how often the route is refreshed; default 1 s (Apache's clients: 30 s)
 	DialBackoff   time.Duration // between attempts to connect; default 100 ms
+	Quorum        bool          // the brokers' log is replicated by DLedger: a lack of replicas is noticed after the append
 	Group         string        // producer group; default "holdfast"
 	RunID         uint64        // carried by every body; messages of other runs are reported as values that nobody sent
 }
