@@ -144,6 +144,9 @@ func (f *runFlags) plan(nameOrPath string) (*runPlan, error) {
 	if !s.For(p.system.String()) {
 		return nil, exit(exitUsage, fmt.Errorf("scenario %s is not for %s; it is for %s", s.Name, p.system, strings.Join(s.Systems, ", ")))
 	}
+	if err := p.system.SupportsMode(s.Cluster.Mode); err != nil {
+		return nil, err
+	}
 	if f.cutsGiven {
 		p.cuts = max(f.cuts, 1)
 	}

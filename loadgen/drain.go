@@ -21,8 +21,9 @@ type Drain struct {
 }
 
 // Run reads every queue of every node twice, from the first offset that the node still holds to the end that it
-// reports, and records each read. A read that fails is recorded as failed and tried again until ctx ends; then the
-// error names what has no two complete reads, and a history without them has no verdict but inconclusive.
+// reports, and records each read. A broker may still index what it stored last, so a queue whose end has moved is read until
+// two reads agree. A read that fails is recorded as failed and tried again until ctx ends; then the error names what has no
+// two complete reads, and a history without them has no verdict but inconclusive.
 func (d Drain) Run(ctx context.Context) error {
 	shard, err := d.Recorder.Shard(d.Process)
 	if err != nil {
@@ -30,9 +31,17 @@ func (d Drain) Run(ctx context.Context) error {
 	}
 	var missing error
 	for _, node := range d.Nodes {
-		for range 2 {
-			for _, queue := range d.Queues {
-				if err := d.read(ctx, shard, node, queue); err != nil {
+		ends := make([]int64, len(d.Queues)) // that the first reads saw
+		for pass := range 2 {
+			for i, queue := range d.Queues {
+				end, err := d.read(ctx, shard, node, queue)
+				for err == nil && pass > 0 && end != ends[i] {
+					ends[i] = end
+					if err = d.pause(ctx); err == nil {
+						end, err = d.read(ctx, shard, node, queue)
+					}
+				}
+				if ends[i] = end; err != nil {
 					missing = errors.Join(missing, fmt.Errorf("read %s of node %s: %w", queue, node, err))
 				}
 			}
@@ -41,23 +50,30 @@ func (d Drain) Run(ctx context.Context) error {
 	return missing
 }
 
-// read reads one queue of one node, again and again until it succeeds or ctx ends.
-func (d Drain) read(ctx context.Context, shard *history.Shard, node, queue string) error {
+// read reads one queue of one node, again and again until it succeeds or ctx ends, and returns the end that it saw.
+func (d Drain) read(ctx context.Context, shard *history.Shard, node, queue string) (end int64, err error) {
 	for {
-		err := d.attempt(ctx, shard, node, queue)
+		end, err := d.attempt(ctx, shard, node, queue)
 		if err == nil {
-			return nil
+			return end, nil
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(orDefault(d.Retry, 200*time.Millisecond)):
+		if d.pause(ctx) != nil {
+			return 0, err
 		}
 	}
 }
 
+func (d Drain) pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(orDefault(d.Retry, 200*time.Millisecond)):
+		return nil
+	}
+}
+
 // attempt reads once and records the read.
-func (d Drain) attempt(ctx context.Context, shard *history.Shard, node, queue string) error {
+func (d Drain) attempt(ctx context.Context, shard *history.Shard, node, queue string) (end int64, err error) {
 	now := d.Recorder.Now()
 	e := history.Event{
 		T: now, At: now, Op: shard.NextOp(), P: d.Process, Type: history.Invoke, F: history.Read,
@@ -70,7 +86,7 @@ func (d Drain) attempt(ctx context.Context, shard *history.Shard, node, queue st
 	if err != nil {
 		e.Type, e.Error = history.Fail, d.Recorder.Sym(err.Error())
 		shard.Record(&e)
-		return err
+		return 0, err
 	}
 	e.Type, e.First, e.End = history.OK, read.First, read.End
 	e.Msgs = make([]history.Msg, len(read.Msgs))
@@ -78,5 +94,5 @@ func (d Drain) attempt(ctx context.Context, shard *history.Shard, node, queue st
 		e.Msgs[i] = history.Msg(m)
 	}
 	shard.Record(&e)
-	return nil
+	return read.End, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,12 +147,16 @@ func TestConfigIsChecked(t *testing.T) {
 type fakeAdmin struct {
 	driver.Admin
 	failures int // reads that fail at first
+	growing  int // reads whose end is not yet the last
 	reads    int
 }
 
 func (a *fakeAdmin) ReadReplica(context.Context, string, string, int64) (driver.ReplicaRead, error) {
 	if a.reads++; a.reads <= a.failures {
 		return driver.ReplicaRead{}, driver.ErrUnavailable
+	}
+	if a.reads <= a.growing {
+		return driver.ReplicaRead{First: 2, End: 2 + int64(a.reads%2), Msgs: nil}, nil
 	}
 	return driver.ReplicaRead{First: 2, End: 4, Msgs: []driver.Received{{Offset: 2, Value: 5}, {Offset: 3, Corrupt: true}}}, nil
 }
@@ -176,6 +181,28 @@ func TestDrainReadsEverythingTwice(t *testing.T) {
 	}
 	if count[history.Invoke] != 9 || count[history.OK] != 8 || count[history.Fail] != 1 {
 		t.Errorf("got %v, want 9 reads, one of them failed", count)
+	}
+}
+
+// TestDrainWaitsUntilTheEndStands: a broker that still indexes reports one end and then another.
+func TestDrainWaitsUntilTheEndStands(t *testing.T) {
+	dir := t.TempDir()
+	rec := newRecorder(t, dir)
+	d := Drain{Admin: &fakeAdmin{growing: 3}, Recorder: rec, Nodes: []string{"a-0"}, Queues: []string{"a/T/0"}, Retry: time.Millisecond}
+	if err := d.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var ends []int64
+	for _, e := range eventsOf(t, dir) {
+		if e.Type == history.OK {
+			ends = append(ends, e.End)
+		}
+	}
+	if want := []int64{3, 2, 3, 4, 4}; !slices.Equal(ends, want) {
+		t.Errorf("got the ends %v, want %v: until two agree", ends, want)
 	}
 }
 

@@ -29,8 +29,8 @@ const (
 // elects reports whether the system chooses its master itself.
 func (g *Group) elects() bool { return g.opt.Mode == Controller || g.opt.Mode == DLedger }
 
-// supportsMode returns nil, or why the system has no such mode.
-func (s System) supportsMode(mode string) error {
+// SupportsMode returns nil, or why the system has no such mode.
+func (s System) SupportsMode(mode string) error {
 	switch {
 	case mode == "" || mode == Classic:
 		return nil

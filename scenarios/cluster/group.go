@@ -74,7 +74,7 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 	if err := sys.Supports(c); err != nil {
 		return nil, err
 	}
-	if err := sys.supportsMode(opt.Mode); err != nil {
+	if err := sys.SupportsMode(opt.Mode); err != nil {
 		return nil, err
 	}
 	if opt.Brokers == 0 {

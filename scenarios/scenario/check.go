@@ -100,6 +100,9 @@ func checkScenario(object any, given *place) []*nemesis.FieldError {
 	if s.Plan != nil {
 		wrong = append(wrong, impossibleChoices(s.Plan.Mix, s.Cluster.Brokers)...)
 	}
+	if s.Promise != nil && s.Promise.Copies > s.Cluster.Brokers {
+		add("promise.copies", fmt.Sprint(s.Promise.Copies), fmt.Sprintf("1 to %d, the brokers of the cluster", s.Cluster.Brokers))
+	}
 	for _, c := range s.Contracts {
 		switch {
 		case s.Cluster.TransientStorePool && c.FlushDiskType != asyncFlush:

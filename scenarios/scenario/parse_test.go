@@ -25,18 +25,21 @@ covers: [20]
 claim: one machine may fail
 systems: [reference, "rocketmq:5.5.0"]
 contracts: [ASYNC_MASTER+SYNC_FLUSH, SYNC_MASTER+ASYNC_FLUSH]
-cluster: {brokers: 3, rtt: 200us, slaveFlushDiskType: ASYNC_FLUSH, settings: {flushIntervalCommitLog: "500", warmMapedFileEnable: true, x.y: 007}}
+cluster: {brokers: 3, mode: controller, rtt: 200us, slaveFlushDiskType: ASYNC_FLUSH, settings: {flushIntervalCommitLog: "500", warmMapedFileEnable: true, x.y: 007}}
 disk: {model: writeback, names: posix, fsync: real}
-load: {rate: 100, size: 4KiB, clients: 3, outstanding: 7, hold: 2s, after: 1500ms, timeout: 1m30s, consumers: 0}
+load: {rate: 100, size: 4KiB, clients: 3, outstanding: 7, hold: 2s, after: 1500ms, timeout: 1m30s, consumers: 0, degraded: true}
 faults:
   - kind: power
     target: all
     for: 0
+    after: 250ms
     window: 10s
     survive: {percent: 3, tear: true}
   - {kind: loss, at: 2s, for: 1s, peer: clients, percent: 2.5, seed: 9223372036854775807, off: true}
+promise: {copies: 2, level: disk}
+stores: compare
 cuts: 5
-expect: {verdict: kept, lost: none, anomalies: divergence, noAnomalies: [hole], statuses: {SEND_OK: some}, minAcks: 100}
+expect: {verdict: kept, lost: none, anomalies: divergence, noAnomalies: [hole], statuses: {SEND_OK: some}, during: {FLUSH_SLAVE_TIMEOUT: some}, after: {SEND_OK: any}, logs: different, queues: frozen, minAcks: 100}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -47,18 +50,20 @@ expect: {verdict: kept, lost: none, anomalies: divergence, noAnomalies: [hole], 
 			{BrokerRole: "ASYNC_MASTER", FlushDiskType: "SYNC_FLUSH"},
 			{BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 1}, {BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 2},
 		},
-		Cluster: Cluster{Brokers: 3, RTT: 200 * time.Microsecond, SlaveFlushDiskType: "ASYNC_FLUSH",
+		Cluster: Cluster{Brokers: 3, Mode: "controller", RTT: 200 * time.Microsecond, SlaveFlushDiskType: "ASYNC_FLUSH",
 			Settings: map[string]string{"flushIntervalCommitLog": "500", "warmMapedFileEnable": "true", "x.y": "007"}},
 		Disk: Disk{Model: "writeback", Names: "posix", Fsync: "real"},
-		Load: Workload{Rate: 100, Size: 4096, Clients: 3, Outstanding: 7, Hold: 2 * time.Second, After: 1500 * time.Millisecond, Timeout: 90 * time.Second},
+		Load: Workload{Rate: 100, Size: 4096, Clients: 3, Outstanding: 7, Hold: 2 * time.Second, After: 1500 * time.Millisecond, Timeout: 90 * time.Second, Degraded: true},
 		Faults: nemesis.Schedule{
 			{Kind: nemesis.Power, Target: nemesis.All, Recovery: nemesis.Returns,
-				Params: nemesis.Params{Window: 10 * time.Second, Survive: nemesis.Survive{Percent: 3, Tear: true}}},
+				Params: nemesis.Params{After: 250 * time.Millisecond, Window: 10 * time.Second, Survive: nemesis.Survive{Percent: 3, Tear: true}}},
 			{Kind: nemesis.Loss, Target: nemesis.Master, At: 2 * time.Second, For: time.Second, Seed: 1<<63 - 1, Off: true, Params: nemesis.Params{Peer: nemesis.Clients, Percent: 2.5}},
 		},
+		Promise: &Promise{Copies: 2, Level: "disk"}, Stores: "compare",
 		Cuts: 5,
 		Expect: []Expect{{Verdict: []string{"kept"}, Lost: Nothing, Anomalies: []string{"divergence"}, NoAnomalies: []string{"hole"},
-			Statuses: map[string]Amount{"SEND_OK": Some}, MinAcks: 100}},
+			Statuses: map[string]Amount{"SEND_OK": Some}, During: map[string]Amount{"FLUSH_SLAVE_TIMEOUT": Some}, After: map[string]Amount{"SEND_OK": Any},
+			Logs: "different", Queues: "frozen", MinAcks: 100}},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("got -, want +:\n%s", diff)

@@ -89,9 +89,9 @@ func clusterForm() *object {
 }
 
 func promiseForm() *object {
-	return &object{fresh: func() any { return &Promise{Copies: 1, Level: "cache"} }, fields: []field{
-		{key: "copies", doc: "How many nodes hold the message when it is acknowledged. Default 1.", form: integer{min: 1, max: 5}, of: at(func(p *Promise) any { return &p.Copies })},
-		{key: "level", doc: "What a copy survives: memory, cache (the end of the process; default) or disk (the loss of power).", form: wordsOf([]string{"memory", "cache", "disk"}), of: at(func(p *Promise) any { return &p.Level })},
+	return &object{fresh: fresh[Promise](), fields: []field{
+		{key: "copies", doc: "How many nodes hold the message when it is acknowledged.", form: integer{min: 1, max: 5}, of: at(func(p *Promise) any { return &p.Copies }), required: true},
+		{key: "level", doc: "What a copy survives: memory, cache (the end of the process) or disk (the loss of power).", form: wordsOf([]string{"memory", "cache", "disk"}), of: at(func(p *Promise) any { return &p.Level }), required: true},
 	}}
 }
 

@@ -1,0 +1,102 @@
+package scenarios
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"holdfast/checker/history"
+	"holdfast/reports/result"
+	"holdfast/scenarios/scenario"
+)
+
+const msec = int64(time.Millisecond)
+
+// phased is a history with a fault from 100 ms to 200 ms, down at 110, and sends of a status that take 5 ms each.
+func phased(sends ...history.SendOp) *history.History {
+	h := &history.History{
+		Faults:   []history.FaultOp{{Name: "kill", Start: 100 * msec, Down: 110 * msec, Restart: 190 * msec, Heal: 200 * msec}},
+		Statuses: []string{"", "SEND_OK", "FLUSH_SLAVE_TIMEOUT"}, Nodes: []string{"", "a-0", "a-1"}, Sends: sends,
+		Header: history.Header{Masters: map[string]string{"a": "a-0"}},
+	}
+	return h
+}
+
+func sent(at, took int64, status uint16) history.SendOp {
+	return history.SendOp{Invoke: at * msec, Return: (at + took) * msec, Status: status, Type: history.OK, Node: 1}
+}
+
+func TestPhases(t *testing.T) {
+	got := phases(phased(
+		sent(10, 5, 1), sent(20, 7, 1), // before
+		sent(96, 30, 2),  // spans the begin: nobody's
+		sent(105, 20, 2), // between start and down: nobody's
+		sent(120, 3, 2), sent(130, 9, 2), sent(140, 5, 2),
+		sent(195, 20, 2), // spans the heal
+		sent(205, 1, 1),
+		history.SendOp{Invoke: 150 * msec, Return: history.Never, Type: history.Info},
+	))
+	for i, want := range []struct {
+		status string
+		counts result.StatusTime
+	}{
+		{"SEND_OK", result.StatusTime{Count: 2, MedianMS: 7, MaxMS: 7, FirstMS: 15, LastMS: 27}},
+		{"FLUSH_SLAVE_TIMEOUT", result.StatusTime{Count: 3, MedianMS: 5, MaxMS: 9, FirstMS: 13, LastMS: 35}},
+		{"SEND_OK", result.StatusTime{Count: 1, MedianMS: 1, MaxMS: 1, FirstMS: 6, LastMS: 6}},
+	} {
+		if p := got[i]; p.Name != phaseNames[i] || len(p.Statuses) != 1 || p.Statuses[want.status] != want.counts {
+			t.Errorf("%s: got %+v, want %s %+v alone", phaseNames[i], p, want.status, want.counts)
+		}
+	}
+	healless := phased()
+	healless.Faults[0].Heal = -1
+	if got := phases(healless); got != nil {
+		t.Errorf("a fault without a heal has the phases %+v", got)
+	}
+}
+
+func TestExpectationsOfPhasesAndStores(t *testing.T) {
+	trial := result.Trial{
+		Phases: phases(phased(sent(120, 3, 2))),
+		Stores: []result.StorePair{{Nodes: [2]string{"a-0", "a-1"}, Ends: [2]int64{9, 9}, Differing: 2, Missing: 4, Frozen: true}},
+	}
+	e := scenario.Expect{
+		During: map[string]scenario.Amount{"FLUSH_SLAVE_TIMEOUT": scenario.Some, "SEND_OK": scenario.Nothing},
+		After:  map[string]scenario.Amount{"SEND_OK": scenario.Some}, Logs: "different", Queues: "level",
+	}
+	unmet := map[string]bool{}
+	for _, x := range expectations(e, &result.Cell{Trials: []result.Trial{trial}}) {
+		unmet[x.What] = !x.Met
+	}
+	for what, want := range map[string]bool{
+		"during the fault FLUSH_SLAVE_TIMEOUT": false, "during the fault SEND_OK": false, "after the fault SEND_OK": true,
+		"commit logs, trial 1, a-1": false, "consume queues, trial 1, a-1": true,
+	} {
+		if got, asked := unmet[what]; !asked || got != want {
+			t.Errorf("%s: asked %v, failed %v, want %v", what, asked, got, want)
+		}
+	}
+	bare := expectations(scenario.Expect{Logs: "equal"}, &result.Cell{Trials: []result.Trial{{}}})
+	if len(bare) != 1 || bare[0].Met {
+		t.Errorf("stores that nobody compared: got %+v, want one that failed", bare)
+	}
+}
+
+// TestEarlyAnswers: a node that answers as master before the line that says so would have its answers counted for the one before.
+func TestEarlyAnswers(t *testing.T) {
+	h := phased(sent(10, 5, 1), sent(150, 5, 1))
+	h.Sends[1].Node = 2
+	h.Roles = []history.RoleOp{{T: 154 * msec, Node: "a-1", Group: "a", Role: "master"}}
+	if err := early(h); err != nil {
+		t.Errorf("an answer 1 ms after its line: %v", err)
+	}
+	h.Roles[0].T = 156 * msec
+	var unfit *Unfit
+	if err := early(h); !errors.As(err, &unfit) {
+		t.Errorf("an answer 1 ms before its line: got %v, want it unfit", err)
+	}
+	h.Roles = append([]history.RoleOp{{T: 20 * msec, Node: "a-1", Group: "a", Role: "master"}}, h.Roles...)
+	if err := early(h); err != nil {
+		t.Errorf("of a node that had served before: %v", err)
+	}
+}
