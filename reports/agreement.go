@@ -55,7 +55,11 @@ func (v *view) agreement() *grid {
 		}
 		g.row(entries...)
 	}
-	g.Note = agreementNote(pairs, columns)
+	n := map[result.Accord]int{}
+	for _, p := range pairs {
+		n[p.Agree]++
+	}
+	g.Note = fmt.Sprintf("%d of %s agree, %d differ, %d are open.", n[result.Agree], plural(len(pairs), "pair"), n[result.Differ], n[result.Open])
 	return g
 }
 
@@ -80,23 +84,26 @@ func verdictWord(v result.Verdict) string {
 	return string(v)
 }
 
-// agreementNote counts, and tells each pair that does not agree.
-func agreementNote(pairs []result.Pair, columns []faultColumn) string {
-	n := map[result.Accord]int{}
+// disagreements tells each pair that differs, in a line with the commands that repeat both.
+func (v *view) disagreements() []string {
 	var told []string
-	for _, p := range pairs {
-		n[p.Agree]++
-		if p.Agree == result.Agree {
+	for _, p := range v.r.Agreement {
+		if p.Agree != result.Differ {
 			continue
 		}
 		title := p.Column
-		if i := slices.IndexFunc(columns, func(f faultColumn) bool { return f.name == p.Column }); i >= 0 {
-			title = columns[i].title()
+		if i := slices.IndexFunc(v.faults, func(f faultColumn) bool { return f.name == p.Column }); i >= 0 {
+			title = v.faults[i].title()
 		}
-		told = append(told, fmt.Sprintf("%s, %s (%s): %s.", p.Contract, title, p.Systems[1], strings.Join(p.Differences, "; ")))
+		line := fmt.Sprintf("the reference and %s differ: %s, %s: %s", p.Systems[1], p.Contract, title, strings.Join(p.Differences, "; "))
+		for _, id := range p.Cells {
+			if c := v.r.Cell(id); c != nil && c.Repeat != "" {
+				line += "; repeat: " + c.Repeat
+			}
+		}
+		told = append(told, line)
 	}
-	note := fmt.Sprintf("%d of %s agree, %d differ, %d are open.", n[result.Agree], plural(len(pairs), "pair"), n[result.Differ], n[result.Open])
-	return strings.Join(append([]string{note}, told...), " ")
+	return told
 }
 
 // comparisons says in a sentence for each system of another name how the reference's speed and memory compare with it, under the

@@ -280,6 +280,7 @@ func (v *view) open() []string {
 			lines = append(lines, fmt.Sprintf("expectation failed: %s, %s: %s", rowOf(c), cellTitle(c), expectationText(e)))
 		}
 	}
+	lines = append(lines, v.disagreements()...)
 	for _, verdict := range []result.Verdict{result.Violated, result.Inconclusive} {
 		var order []string
 		byReason := map[string][]*result.Cell{}
