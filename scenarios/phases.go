@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"slices"
+	"time"
 
 	"holdfast/checker/history"
 	"holdfast/reports/result"
@@ -11,14 +12,14 @@ import (
 var phaseNames = []string{"before", "during", "after"}
 
 // phases counts acknowledgements by status and by the phase in which they were sent; nil without a fault. What was sent before the
-// fault began and answered while it was in force belongs to neither, nor does what was sent before its heal and answered later.
+// fault began and answered while it was in force belongs to neither, nor does what was sent before it was over and answered later.
 func phases(h *history.History) []result.Phase {
 	if h == nil || len(h.Faults) == 0 || h.Faults[0].Heal < 0 {
 		return nil
 	}
 	first := &h.Faults[0]
 	begins := []int64{0, max(first.Start, first.Down), first.Heal}
-	ends := []int64{first.Start, first.Heal, history.Never}
+	ends := []int64{first.Start, over(first), history.Never}
 	took := make([]map[string][]int64, len(phaseNames))
 	all := make([]result.Phase, len(phaseNames))
 	for i, name := range phaseNames {
@@ -54,6 +55,17 @@ func phases(h *history.History) []result.Phase {
 		}
 	}
 	return all
+}
+
+// over is when a fault has ended by itself, before its heal was verified: a stopped node starts again, a paused one goes on.
+func over(f *history.FaultOp) int64 {
+	switch ms := f.Effect["ms"]; {
+	case f.Restart >= 0:
+		return f.Restart
+	case ms > 0:
+		return min(f.Start+ms*int64(time.Millisecond), f.Heal)
+	}
+	return f.Heal
 }
 
 // phaseCounts sums a phase up over the trials of a cell.

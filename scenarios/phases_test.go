@@ -32,7 +32,8 @@ func TestPhases(t *testing.T) {
 		sent(96, 30, 2),  // spans the begin: nobody's
 		sent(105, 20, 2), // between start and down: nobody's
 		sent(120, 3, 2), sent(130, 9, 2), sent(140, 5, 2),
-		sent(195, 20, 2), // spans the heal
+		sent(185, 10, 2), // spans the restart
+		sent(192, 2, 1),  // between restart and heal
 		sent(205, 1, 1),
 		history.SendOp{Invoke: 150 * msec, Return: history.Never, Type: history.Info},
 	))
@@ -47,6 +48,11 @@ func TestPhases(t *testing.T) {
 		if p := got[i]; p.Name != phaseNames[i] || len(p.Statuses) != 1 || p.Statuses[want.status] != want.counts {
 			t.Errorf("%s: got %+v, want %s %+v alone", phaseNames[i], p, want.status, want.counts)
 		}
+	}
+	paused := phased(sent(120, 3, 2), sent(185, 2, 1))
+	paused.Faults[0] = history.FaultOp{Name: "pause", Start: 100 * msec, Down: -1, Restart: -1, Heal: 200 * msec, Effect: map[string]int64{"ms": 80}}
+	if got := phases(paused)[1].Statuses; len(got) != 1 || got["FLUSH_SLAVE_TIMEOUT"].Count != 1 {
+		t.Errorf("of a pause of 80 ms, healed after 100: got %+v, want the one that was sent while it lasted", got)
 	}
 	healless := phased()
 	healless.Faults[0].Heal = -1

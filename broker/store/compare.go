@@ -32,10 +32,10 @@ type Holder struct {
 	QueueOffset int64 `json:"queueOffset"`
 }
 
-// QueuePair is a consume queue that ends elsewhere in one store than in the other.
+// QueuePair is a queue that ends elsewhere in one store than in the other.
 type QueuePair struct {
 	QueueName
-	Max [2]int64 `json:"max"` // queue offset behind the last unit; 0 where there is no such queue
+	Max [2]int64 `json:"max"` // queue offset behind the last message, in the queue's units or in the valid part of the log; 0 without any
 }
 
 // Equal says that the logs hold the same bytes, are equally long, and that all queues end alike.
@@ -168,10 +168,10 @@ func (c *Comparison) queues() {
 	var names []QueueName
 	for i, sum := range c.Summaries {
 		for _, q := range sum.Queues {
-			if _, known := ends[0][q.QueueName]; !known && (i == 0 || q.Max > 0) {
+			if _, known := ends[0][q.QueueName]; !known && (i == 0 || q.Max > 0 || q.LogMax > 0) {
 				names = append(names, q.QueueName)
 			}
-			ends[i][q.QueueName] = q.Max
+			ends[i][q.QueueName] = max(q.Max, q.LogMax) // units that are missing behind valid records come with the next start
 		}
 	}
 	for _, name := range names {
