@@ -8,7 +8,7 @@ BINARY   := bin/holdfast
 # The packages with goroutines of their own.
 DRIVERS  := ./broker/server ./loadgen/... ./checker/history ./nemesis/process ./nemesis/clock ./nemesis/disk ./nemesis/network ./reports ./scenarios
 
-.PHONY: build matrix matrix-full test test-long conformance bench lint fmt clean
+.PHONY: build matrix matrix-full findings test test-long conformance bench lint fmt clean
 
 build:
 	@mkdir -p bin
@@ -22,6 +22,12 @@ matrix: build
 CUTS     ?= 60
 matrix-full: build
 	$(BINARY) matrix --cuts $(CUTS) $(if $(OUT),--out $(OUT))
+
+# Every scenario of docs/findings.md on three versions of Apache RocketMQ and on the reference broker, held against what it expects: an hour.
+FAILURES := fsync-error-then-power,fsync-error-pages-kept,frozen-slave,frozen-slave-control,slave-killed,slave-stopped,offset-reuse,fast-reader,half-survives,power-at-100,controller-switch,controller-power,dledger-election,dledger-power-all
+findings: build
+	$(BINARY) matrix --expectations --no-performance --alone 0 --cuts 1 --parallel 2 --faults $(FAILURES) \
+		--system rocketmq:5.5.0 --system rocketmq:5.3.3 --system rocketmq:4.9.7 --system reference --system reference:rocketmq-4.9 $(if $(OUT),--out $(OUT))
 
 test: build
 	$(GO) vet ./...
