@@ -23,7 +23,7 @@ func (c *cell) cutPower(ctx context.Context, nodes []*Node, f nemesis.Fault) (ne
 	}
 	effect := cut.Effect()
 	if master, struck := cut.Disks[c.Master()]; struck {
-		effect[scenarios.CommitLogUnsynced] = master.Predicted(commitLog)
+		effect[scenarios.CommitLogUnsynced] = master.Predicted(c.disks.logs[c.Master()])
 	}
 	if c.hosts == nil || f.Off {
 		return effect, nil

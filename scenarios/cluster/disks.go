@@ -19,6 +19,14 @@ import (
 // commitLog is where the brokers of both systems keep their commit log, below the store directory.
 const commitLog = "commitlog"
 
+// logOf is where the broker with that id keeps its commit log. Source: DLedgerConfig.getDataStorePath (DLedger 0.3).
+func logOf(mode string, id int) string {
+	if mode == DLedger {
+		return fmt.Sprintf("dledger-n%d/data", id)
+	}
+	return commitLog
+}
+
 // syncLimit bounds the wait for an fsync of the commit log: above the 10 s after which RocketMQ flushes whatever there is.
 const syncLimit = 15 * time.Second
 
@@ -27,6 +35,7 @@ type disks struct {
 	disk   *disk.Client
 	dir    string            // backing directories and mount points
 	mounts map[string]string // by node
+	logs   map[string]string // likewise: where the commit log is, below the store directory
 	names  vfs.NamesModel
 	forget func() error // that dir is to be removed should this run be killed
 }
@@ -48,9 +57,10 @@ func newDisks(ctx context.Context, spec scenarios.Spec, line *power.Line) (*disk
 	if err != nil {
 		return nil, err
 	}
-	d := &disks{disk: client, dir: filepath.Join(dir, "disks"), mounts: map[string]string{}, names: cfg.Names}
+	d := &disks{disk: client, dir: filepath.Join(dir, "disks"), mounts: map[string]string{}, logs: map[string]string{}, names: cfg.Names}
 	for id := range brokersOf(spec.Site) {
 		d.mounts[nodeName(id)] = filepath.Join(d.dir, "mnt", nodeName(id))
+		d.logs[nodeName(id)] = logOf(spec.Site.Mode, id)
 	}
 	if d.forget, err = leftover.Note(d.dir); err != nil {
 		return nil, errors.Join(err, client.Close())
@@ -97,13 +107,13 @@ func (d *disks) erase(g *Group, node string) (files, bytes int64, err error) {
 func (d *disks) aim(ctx context.Context, node string, aim scenarios.Aim) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(syncLimit, 2*aim.Window))
 	defer cancel()
-	sync, err := d.disk.WaitSync(ctx, node, commitLog, 0)
+	sync, err := d.disk.WaitSync(ctx, node, d.logs[node], 0)
 	if err != nil {
 		return 0, fmt.Errorf("no fsync of the commit log of %s within %v: %w", node, syncLimit, err)
 	}
 	window := aim.Window
 	if aim.Synchronous {
-		next, err := d.disk.WaitSync(ctx, node, commitLog, sync.Seq)
+		next, err := d.disk.WaitSync(ctx, node, d.logs[node], sync.Seq)
 		if err != nil {
 			return 0, fmt.Errorf("no second fsync of the commit log of %s within %v: %w", node, syncLimit, err)
 		}
@@ -116,7 +126,7 @@ func (d *disks) aim(ctx context.Context, node string, aim scenarios.Aim) (time.D
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	if last, err := d.disk.LastSync(node, commitLog); err == nil && last != nil {
+	if last, err := d.disk.LastSync(node, d.logs[node]); err == nil && last != nil {
 		sync = last
 	}
 	return time.Since(sync.Ended), nil
@@ -161,7 +171,7 @@ func (d *disks) flip(node string, f nemesis.Fault) (int64, error) {
 	}
 	prefix := f.Params.Path
 	if prefix == "" {
-		prefix = commitLog
+		prefix = d.logs[node]
 	}
 	flips, err := d.disk.FlipBits(node, prefix, int(max(f.Params.Bytes, 1)), f.Seed)
 	return int64(len(flips)), err
