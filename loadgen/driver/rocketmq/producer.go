@@ -50,7 +50,7 @@ func (s *System) settings(topic string, queues, slots int, timeout time.Duration
 		ProducerGroup: s.cfg.Group, Slots: slots, Timeout: timeout,
 		RouteInterval: s.cfg.RouteInterval, DialBackoff: s.cfg.DialBackoff, Form: s.cfg.Form, RunID: s.cfg.RunID,
 		ClientID: fmt.Sprintf("holdfast@%d#%d", os.Getpid(), clients.Add(1)),
-		NodeName: s.nodeName,
+		NodeName: s.nodeName, Quorum: s.cfg.Quorum,
 	}
 }
 

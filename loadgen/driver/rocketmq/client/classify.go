@@ -31,10 +31,15 @@ func classify(code int32, remark []byte, quorum bool) (driver.Kind, driver.Statu
 			return driver.Fail, driver.NoStatus
 		}
 		return driver.Info, driver.NoStatus
+	case remoting.ResponseServiceNotAvailable: // slave, shut down, disk full: the put hook
+		// A DLedger leader that is one no longer says it of what it has appended, too, and its entry may yet win.
+		if quorum {
+			return driver.Info, driver.NoStatus
+		}
+		return driver.Fail, driver.NoStatus
 	case remoting.ResponseSystemBusy, // not taken from the queue, or refused by the put hook
 		remoting.ResponseRequestCodeNotSupported,
 		remoting.ResponseMessageIllegal,
-		remoting.ResponseServiceNotAvailable, // slave, shut down, disk full: the put hook
 		remoting.ResponseVersionNotSupported,
 		remoting.ResponseNoPermission,
 		remoting.ResponseTopicNotExist,

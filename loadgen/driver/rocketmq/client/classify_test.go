@@ -32,6 +32,7 @@ func TestClassify(t *testing.T) {
 		{3, "", false, driver.Fail, driver.NoStatus, "no processor for it"},
 		{13, "", false, driver.Fail, driver.NoStatus, "illegal: the put hook"},
 		{14, "", false, driver.Fail, driver.NoStatus, "slave, shut down, disk full: the put hook"},
+		{14, "", true, driver.Info, driver.NoStatus, "DLedger: a leader that stepped down after the append says so"},
 		{15, "", false, driver.Fail, driver.NoStatus, "refused"},
 		{16, "", false, driver.Fail, driver.NoStatus, "no permission"},
 		{17, "", false, driver.Fail, driver.NoStatus, "no such topic"},
