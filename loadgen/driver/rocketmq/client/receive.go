@@ -126,6 +126,9 @@ func DecodePull(f *remoting.Frame, from int64, queueID int32, runID uint64, msgs
 			m.Value |= foreignValue
 		}
 		p.Msgs = append(p.Msgs, m)
+		// The broker looks at the end before it collects the messages, so that a growing queue may bring more than the end says.
+		// Source: DefaultMessageStore.getMessage (RocketMQ 4.9.7).
+		p.End = max(p.End, m.Offset+1)
 	}
 	return p, nil
 }
