@@ -111,12 +111,18 @@ func (c *Config) Validate() error {
 	return nil
 }
 
+// haIdleWait is for how long RocketMQ's idle sender waits when nobody wakes it.
+const haIdleWait = 100 * time.Millisecond
+
 // haConfig returns the replication settings that follow from c.
 func (c *Config) haConfig() replica.Config {
 	ha := c.HA
 	ha.Role = replica.RoleMaster
 	if c.Choice.Role == durability.Slave {
 		ha.Role = replica.RoleSlave
+	}
+	if c.Choice.Profile != durability.Holdfast && !c.Choice.WaitsForReplicas() {
+		ha.IdleWait = haIdleWait
 	}
 	switch c.Choice.Profile {
 	case durability.RocketMQ4:

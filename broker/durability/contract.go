@@ -60,6 +60,12 @@ type Choice struct {
 	MaxBehind      int64         // haSlaveFallbehindMax (4.9), bytes
 }
 
+// WaitsForReplicas reports whether a put may have to wait for a replica: every SYNC_MASTER of 4.9, and one of 5 with inSyncReplicas of 2 or
+// more. Source: CommitLog.handleHA, calcNeedAckNums (RocketMQ 5.3.3), CommitLog.submitReplicaRequest (4.9.8).
+func (c Choice) WaitsForReplicas() bool {
+	return c.Role == SyncMaster && (c.Profile == RocketMQ4 || c.InSync > 1)
+}
+
 // DefaultChoice returns RocketMQ's defaults for a profile. Source: MessageStoreConfig (RocketMQ 5.3.3, 4.9.8).
 func DefaultChoice(p Profile) Choice {
 	return Choice{

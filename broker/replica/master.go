@@ -16,6 +16,9 @@ type slaveConn struct {
 	lastRead  time.Duration
 	lastWrite time.Duration
 	inFlight  int // bytes emitted since the last drain
+
+	idleUntil time.Duration // nothing was there to send: the sender does not look again before
+	asleep    bool          // and since then there is
 }
 
 func (p *Primary) stepMaster(now time.Duration, ev *Event, out *Out) {
@@ -86,6 +89,13 @@ func (p *Primary) transfer(now time.Duration, s *slaveConn, log *Log, out *Out) 
 	if s.next < 0 || s.inFlight > 0 {
 		return // not started, or what was emitted has not left yet: what gathers meanwhile is the next batch
 	}
+	s.asleep = s.next != log.Written && now < s.idleUntil
+	switch {
+	case s.asleep:
+		return
+	case s.next == log.Written && now >= s.idleUntil:
+		s.idleUntil = now + p.cfg.IdleWait
+	}
 	for s.next >= log.Min && s.next < log.Written && s.inFlight < p.cfg.WindowBytes {
 		fileEnd := s.next - s.next%log.FileBytes + log.FileBytes
 		size := int(min(int64(p.cfg.BatchBytes), log.Written-s.next, fileEnd-s.next))
@@ -150,6 +160,9 @@ func (p *Primary) masterWakeAt() time.Duration {
 		at = earlier(at, s.lastRead+p.cfg.Housekeeping)
 		if s.next >= 0 {
 			at = earlier(at, s.lastWrite+p.cfg.HeartbeatInterval)
+		}
+		if s.asleep {
+			at = earlier(at, s.idleUntil)
 		}
 	}
 	return at

@@ -38,7 +38,10 @@ type Config struct {
 	ReconnectInterval time.Duration // pause of a slave before it connects again, default 5 s (a constant in RocketMQ)
 	BatchBytes        int           // haTransferBatchSize, default 32 KiB, at most 4 MiB
 	WindowBytes       int           // bytes emitted for one slave and not yet drained, default 1 MiB
-	MasterAddr        string        // haMasterAddress: dial it without waiting for the name server
+	// IdleWait is for how long a master with nothing to send does not look again: 100 ms in RocketMQ where no put waits for the slave and
+	// wakes the sender. 0: it sends at once. Source: DefaultHAConnection.WriteSocketService, WaitNotifyObject (RocketMQ 5.3.3).
+	IdleWait   time.Duration
+	MasterAddr string // haMasterAddress: dial it without waiting for the name server
 }
 
 func (c *Config) defaults() {

@@ -336,3 +336,40 @@ func TestConfig(t *testing.T) {
 		t.Error("a chunk larger than a slave takes is accepted")
 	}
 }
+
+// TestIdleSenderSleeps: with nothing to send, and nobody who waits for the slave, RocketMQ's sender looks again 100 ms later. What is
+// written meanwhile goes then, all at once; without an idle wait it goes at once.
+func TestIdleSenderSleeps(t *testing.T) {
+	const msec = time.Millisecond
+	at := func(end Offset) Log { return Log{Written: end, Appended: end, FileBytes: fileBytes} }
+	p := primary(t, Config{IdleWait: 100 * msec})
+	step(p, 0, Event{Kind: KindConnected, Conn: 1}, at(50))
+	if got := chunks(step(p, 0, Event{Kind: KindReceived, Conn: 1, Data: report(10)}, at(50))); got != "10+40 " {
+		t.Errorf("at the start: got %q, want what is there", got)
+	}
+	step(p, 1*msec, Event{Kind: KindDrained, Conn: 1}, at(50)) // from now on it is idle
+	for _, row := range []struct {
+		says string
+		now  time.Duration
+		end  Offset
+		want string
+	}{
+		{"written while it sleeps", 40 * msec, 60, ""},
+		{"a report does not wake it", 99 * msec, 80, ""},
+		{"when it looks again", 101 * msec, 80, "50+30 "},
+	} {
+		out := step(p, row.now, Event{Kind: KindReceived, Conn: 1, Data: report(50)}, at(row.end))
+		if got := chunks(out); got != row.want {
+			t.Errorf("%s: got %q, want %q", row.says, got, row.want)
+		}
+		if row.want == "" && out.WakeAt != 101*msec {
+			t.Errorf("%s: wakes at %v, want 101ms", row.says, out.WakeAt)
+		}
+	}
+	at1 := primary(t, Config{})
+	step(at1, 0, Event{Kind: KindConnected, Conn: 1}, at(50))
+	step(at1, 0, Event{Kind: KindReceived, Conn: 1, Data: report(50)}, at(50))
+	if got := chunks(step(at1, 1, Event{Kind: KindWoke}, at(60))); got != "50+10 " {
+		t.Errorf("without an idle wait: got %q, want it at once", got)
+	}
+}
