@@ -72,9 +72,14 @@ func (c *Comparison) logs(a, b vfs.FS) error {
 		defer r.Close()
 		readers[i] = r
 	}
+	scanners := [2]*scanner{readers[0].scanner(), readers[1].scanner()}
+	for i, s := range scanners {
+		if err := c.trim(i, s); err != nil {
+			return err
+		}
+	}
 	at := max(c.Summaries[0].CommitLog.Min, c.Summaries[1].CommitLog.Min)
 	end := min(c.Ends[0], c.Ends[1])
-	scanners := [2]*scanner{readers[0].scanner(), readers[1].scanner()}
 	inRun := false
 	for at < end {
 		x, y, err := both(scanners, at, end)
@@ -96,6 +101,18 @@ func (c *Comparison) logs(a, b vfs.FS) error {
 			return err
 		}
 		c.First.Records[i] = held
+	}
+	return nil
+}
+
+// trim takes the zeroes off the end of store i: where no valid record says how long it is, a record that ends in zeroes looks shorter.
+func (c *Comparison) trim(i int, s *scanner) error {
+	for c.Ends[i] > c.Summaries[i].CommitLog.Min && s.segment(c.Ends[i]-1) != nil {
+		b, err := s.view(c.Ends[i]-1, 1)
+		if err != nil || b[0] != 0 {
+			return err
+		}
+		c.Ends[i]--
 	}
 	return nil
 }
