@@ -26,7 +26,8 @@ type ConsumeConfig struct {
 	Queues int    // of the topic over all queue groups
 	Group  string // consumer group
 
-	Batch          int           // messages asked for in one poll; default DefaultBatch
+	Pace           int           // messages a second at most; 0: as fast as they come
+	Batch          int           // messages asked for in one poll; default DefaultBatch, with a Pace what that makes of a tenth of a second
 	Hold           time.Duration // how long the system may hold a poll back; default DefaultHold
 	CommitInterval time.Duration // between the commits of a queue that moved; default DefaultCommitInterval
 	Timeout        time.Duration // of a request beyond Hold; default DefaultTimeout
@@ -37,6 +38,9 @@ type ConsumeConfig struct {
 }
 
 func (c ConsumeConfig) withDefaults() ConsumeConfig {
+	if c.Pace > 0 {
+		c.Batch = orDefault(c.Batch, min(max(c.Pace/10, 1), DefaultBatch))
+	}
 	c.Batch = orDefault(c.Batch, DefaultBatch)
 	c.Hold = orDefault(c.Hold, DefaultHold)
 	c.CommitInterval = orDefault(c.CommitInterval, DefaultCommitInterval)
@@ -68,7 +72,7 @@ func Consume(ctx context.Context, cfg ConsumeConfig) (*Consumption, error) {
 	}
 	c := &Consumption{consumer: consumer}
 	c.worker = PollWorker{
-		Process: cfg.Process, Group: cfg.Group, Queues: cfg.Queues, Batch: cfg.Batch, CommitInterval: cfg.CommitInterval, Pause: cfg.Pause,
+		Process: cfg.Process, Group: cfg.Group, Queues: cfg.Queues, Batch: cfg.Batch, Pace: cfg.Pace, CommitInterval: cfg.CommitInterval, Pause: cfg.Pause,
 		QueueName: func(queue int32) string { return cfg.System.QueueName(cfg.Topic, cfg.Queues, queue) },
 	}
 	c.done.Go(func() {
@@ -108,6 +112,7 @@ type PollWorker struct {
 	Group          string
 	Queues         int
 	Batch          int
+	Pace           int // messages a second over all queues at most; 0: as fast as they come
 	CommitInterval time.Duration
 	Pause          time.Duration
 	QueueName      func(queue int32) string
@@ -246,4 +251,7 @@ func (w *PollWorker) complete(c *driver.Completion, now time.Duration) {
 		return
 	}
 	q.retryAt = now
+	if w.Pace > 0 {
+		q.retryAt += time.Duration(len(p.Msgs)*w.Queues) * time.Second / time.Duration(w.Pace)
+	}
 }

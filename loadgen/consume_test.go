@@ -82,10 +82,15 @@ func (f *fakeLog) Wait(until time.Duration, buf []driver.Completion) int {
 // consumeFrom runs a worker over f for a second of its time.
 func consumeFrom(t *testing.T, f *fakeLog, rec *history.Recorder) *PollWorker {
 	t.Helper()
+	return consumeAt(t, f, rec, 0)
+}
+
+func consumeAt(t *testing.T, f *fakeLog, rec *history.Recorder, pace int) *PollWorker {
+	t.Helper()
 	queues := len(f.logs)
 	f.polled, f.commits = make([]driver.Polled, queues), make([]int64, queues)
 	w := &PollWorker{
-		Process: 3, Group: "g", Queues: queues, Batch: 10, CommitInterval: 300 * time.Millisecond, Pause: 100 * time.Millisecond,
+		Process: 3, Group: "g", Queues: queues, Batch: 10, Pace: pace, CommitInterval: 300 * time.Millisecond, Pause: 100 * time.Millisecond,
 		QueueName: func(q int32) string { return "a/T/" + string(rune('0'+q)) },
 	}
 	f.look = func() {
@@ -161,5 +166,20 @@ func TestConsumerRests(t *testing.T) {
 		if refused != nil && w.live.failed.Load() == 0 {
 			t.Error("failures were not counted")
 		}
+	}
+}
+
+// TestConsumerKeepsItsPace over all queues, however much there is to read.
+func TestConsumerKeepsItsPace(t *testing.T) {
+	f := &fakeLog{logs: []int64{1000, 1000}, hold: 50 * time.Millisecond}
+	w := consumeAt(t, f, nil, 200)
+	if got := w.live.delivered.Load(); got < 180 || got > 220 {
+		t.Errorf("got %d messages in a second, want 200, within a batch of 10 a queue", got)
+	}
+	if cfg := (ConsumeConfig{Pace: 100}).withDefaults(); cfg.Batch != 10 {
+		t.Errorf("got batches of %d at 100 messages a second, want 10", cfg.Batch)
+	}
+	if cfg := (ConsumeConfig{}).withDefaults(); cfg.Batch != DefaultBatch {
+		t.Errorf("got batches of %d without a pace, want %d", cfg.Batch, DefaultBatch)
 	}
 }

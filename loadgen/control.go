@@ -12,6 +12,7 @@ import (
 type Control struct {
 	stop atomic.Int64 // on Env's clock: no operation is started any more; 0: go on
 	mark atomic.Int64 // on Env's clock: operations intended before are not measured
+	rest atomic.Bool  // what is due is left out
 	parting
 
 	sent, failed, unknown atomic.Int64
@@ -23,6 +24,9 @@ func (c *Control) Stop(now time.Duration) { c.stop.Store(max(int64(now), 1)) }
 
 // Mark begins a new measured window at time now: what happened before is in no figure but the live counters.
 func (c *Control) Mark(now time.Duration) { c.mark.Store(int64(now)) }
+
+// Quiet has an open loop leave out what is due from now on, or start again with what is due then. A closed loop does not stand still.
+func (c *Control) Quiet(on bool) { c.rest.Store(on) }
 
 // parting tells a worker of a node that it is to give up on.
 type parting struct{ gone atomic.Pointer[string] } // nil: none, or done

@@ -185,6 +185,13 @@ func (l *Load) Mark() {
 	}
 }
 
+// Quiet is Control.Quiet, for all threads.
+func (l *Load) Quiet(on bool) {
+	for _, t := range l.threads {
+		t.control.Quiet(on)
+	}
+}
+
 // Abandon gives up on a node that cannot answer any more, such as one without power: Stop need not wait for its timeouts.
 func (l *Load) Abandon(node string) {
 	for _, t := range l.threads {

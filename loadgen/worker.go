@@ -139,6 +139,11 @@ func (w *Worker) obey() {
 // sendDue starts every operation that is due and has a slot, and returns when it wants to look again.
 func (w *Worker) sendDue(now time.Duration) time.Duration {
 	for w.stop == 0 && w.more && w.due <= now {
+		if w.Pacer != nil && w.Control.rest.Load() {
+			w.index += w.Stride
+			w.schedule()
+			continue
+		}
 		if w.free.n == 0 {
 			return w.nextRested() // late operations keep their intended start
 		}

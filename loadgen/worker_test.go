@@ -154,6 +154,35 @@ func TestOpenLoopStartsWhatIsDue(t *testing.T) {
 	}
 }
 
+// TestQuietLeavesOut what is due meanwhile, and nothing else: it is neither sent late nor counted.
+func TestQuietLeavesOut(t *testing.T) {
+	system := &fakeSystem{service: 100 * time.Microsecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SendOK}}
+	w, control := newWorker(limited(Constant{1000}, 100))
+	system.onSend = func(value uint64) { control.Quiet(value == 29) }
+	w.Pacer = PacerFunc(func(i uint64) (time.Duration, bool) {
+		if i == 60 {
+			control.Quiet(false)
+		}
+		at, _ := Constant{1000}.At(i)
+		return at, i < 100
+	})
+	if err := w.Run(system, system, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range system.sends {
+		want := uint64(i)
+		if i >= 30 {
+			want += 30
+		}
+		if s.value != want || s.at != time.Duration(want)*time.Millisecond {
+			t.Fatalf("send %d: got %+v, want value %d when it was due", i, s, want)
+		}
+	}
+	if len(system.sends) != 70 {
+		t.Errorf("got %d sends, want 70", len(system.sends))
+	}
+}
+
 // TestClosedLoopKeepsAllSlotsBusy, and stops when told, with everything that was under way known.
 func TestClosedLoopKeepsAllSlotsBusy(t *testing.T) {
 	system := &fakeSystem{service: time.Millisecond, answer: driver.Completion{Kind: driver.OK, Status: driver.SendOK}}

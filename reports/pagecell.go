@@ -24,8 +24,9 @@ type cellSection struct {
 	Trials              *htmlGrid
 	Effects             *htmlGrid // of the faults of the worst trial, where there are several
 	Phases, Stores      *htmlGrid // of the worst trial
-	Findings, More      []string  // the first few, and the others
-	Settings            []string  // effective configuration of the nodes, key=value
+	Deliveries          *htmlGrid
+	Findings, More      []string // the first few, and the others
+	Settings            []string // effective configuration of the nodes, key=value
 	Repeat              string
 }
 
@@ -42,6 +43,7 @@ func newCellSection(c *result.Cell) (cellSection, error) {
 	worst, number := worstTrial(c)
 	s.Effects = pageGrid(effectTable(worst, effectTitle(c, number)), "Faults of "+c.ID)
 	s.Phases, s.Stores = pageGrid(phaseTable(worst), "Phases of "+c.ID), pageGrid(storeTable(worst), "Stores of "+c.ID)
+	s.Deliveries = pageGrid(deliveryTable(worst), "Deliveries of "+c.ID)
 	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
 		s.Settings = append(s.Settings, key+"="+c.Settings[key])
 	}
@@ -94,6 +96,7 @@ func cellFacts(c *result.Cell) []result.Setting {
 	}
 	add("recovery", recoveryText(c))
 	add("linearizable", c.Linearizable)
+	add("read early", earlyText(c.Trials))
 	add("fault's effect", effect(c.FaultEffect))
 	add("harness", harnessText(c.Harness))
 	var causes []string
@@ -104,6 +107,20 @@ func cellFacts(c *result.Cell) []result.Setting {
 	add("anomalies", counts(c.Anomalies))
 	add("history", c.History)
 	return facts
+}
+
+// earlyText says how many messages consumers got before they were acknowledged; "" without any.
+func earlyText(trials []result.Trial) string {
+	early, read, earliest := int64(0), int64(0), 0.0
+	for _, t := range trials {
+		if t.Reads != nil {
+			early, read, earliest = early+t.Reads.Early, read+t.Reads.Count, min(earliest, t.Reads.EarliestMS)
+		}
+	}
+	if early == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s of %s messages more than 50 ms before their acknowledgement, up to %s", count(early), count(read), span(-earliest))
 }
 
 // rpoText is the loss a trial in words; "" when it says no more than the sum.

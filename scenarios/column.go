@@ -36,7 +36,7 @@ func (c Column) site() Site {
 	s := c.Scenario
 	return Site{
 		Brokers: s.Cluster.Brokers, RTT: s.Cluster.RTT, Mode: s.Cluster.Mode, Settings: s.Cluster.Settings,
-		Posix: s.Disk.Names == "posix", RealFsync: s.Disk.Fsync == "real",
+		Posix: s.Disk.Names == "posix", RealFsync: s.Disk.Fsync == "real", Short: s.Load.Degraded, Routes: s.Load.Routes,
 	}
 }
 
@@ -45,7 +45,7 @@ func (c Column) load(l FaultLoad) FaultLoad {
 	w := c.Scenario.Load
 	l.Rate, l.Hold, l.After = orElse(w.Rate, l.Rate), orElse(w.Hold, l.Hold), orElse(w.After, l.After)
 	l.Size, l.Clients, l.InFlight, l.Timeout = int(w.Size), w.Clients, w.Outstanding, w.Timeout
-	l.Readers, l.Degraded = w.Consumers, w.Degraded
+	l.Readers, l.Pace, l.Degraded, l.Quiet = w.Consumers, w.Pace, w.Degraded, w.Quiet
 	l.MinAcks = min(l.MinAcks, int64(l.Rate))
 	for _, f := range c.Schedule(0) {
 		l.Window = orElse(f.Params.Window, l.Window)
@@ -73,7 +73,7 @@ func (c Column) First() nemesis.Fault {
 func (c Column) expectTime(l FaultLoad) time.Duration {
 	l = c.load(l)
 	schedule := c.Schedule(0)
-	total := l.Restart + l.Hold + l.After + schedule.End()
+	total := l.Restart + l.Hold + l.Quiet + l.After + schedule.End()
 	for _, f := range schedule {
 		switch {
 		case f.Kind == nemesis.Power:

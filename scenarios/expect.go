@@ -23,12 +23,17 @@ func expectations(e scenario.Expect, c *result.Cell) []result.Expectation {
 	for _, status := range slices.Sorted(maps.Keys(e.Statuses)) {
 		amount(add, "acknowledged "+status, e.Statuses[status], c.Acked[status])
 	}
-	for i, want := range []map[string]scenario.Amount{e.Before, e.During, e.After} {
-		got := phaseCounts(c.Trials, phaseNames[i])
-		for _, status := range slices.Sorted(maps.Keys(want)) {
-			amount(add, phaseNames[i]+" the fault "+status, want[status], got[status])
+	for _, want := range []struct {
+		phase    string
+		statuses map[string]scenario.Amount
+	}{{"before", e.Before}, {"during", e.During}, {"healing", nil}, {"after", e.After}} {
+		got, delivered := phaseCounts(c.Trials, want.phase)
+		for _, status := range slices.Sorted(maps.Keys(want.statuses)) {
+			amount(add, want.phase+" the fault "+status, want.statuses[status], got[status])
 		}
+		amount(add, "delivered "+want.phase+" the fault", e.Delivered[want.phase], delivered)
 	}
+	earlyReads(add, e.EarlyReads, c.Trials)
 	stores(add, e, c.Trials)
 	for _, name := range e.Anomalies {
 		add("anomaly "+name, "some", fmt.Sprint(c.Anomalies[name]), c.Anomalies[name] > 0)
@@ -37,6 +42,21 @@ func expectations(e scenario.Expect, c *result.Cell) []result.Expectation {
 		add("anomaly "+name, "none", fmt.Sprint(c.Anomalies[name]), c.Anomalies[name] == 0)
 	}
 	return all
+}
+
+// earlyReads adds what is expected of messages that were read before their acknowledgement; where nobody read, nothing is met.
+func earlyReads(add func(what, want, got string, met bool), want scenario.Amount, trials []result.Trial) {
+	read, early := int64(0), int64(0)
+	for _, t := range trials {
+		if t.Reads != nil {
+			read, early = read+t.Reads.Count, early+t.Reads.Early
+		}
+	}
+	if read == 0 && want == scenario.Nothing {
+		add("read before acknowledged", string(want), "nothing was read", false)
+		return
+	}
+	amount(add, "read before acknowledged", want, early)
 }
 
 // stores adds what is expected of the stores; a trial without a comparison meets nothing.

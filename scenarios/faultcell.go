@@ -167,7 +167,7 @@ func (p *pool) add(t Trial, out Outcome, err error) {
 	for cause, n := range v.Figures.Causes {
 		c.Causes = addCause(c.Causes, cause, n)
 	}
-	row.Phases, row.Stores = phases(out.History), out.Stores
+	row.Phases, row.Stores, row.Reads = phases(out.History), out.Stores, readTimes(out.History)
 	p.figures(&row, out)
 	p.harness(out.Harness)
 	c.Settings = out.Settings

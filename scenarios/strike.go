@@ -20,8 +20,9 @@ type campaign struct {
 	journal *journal
 	say     func(string)
 	rng     *rand.Rand
-	struck  []Struck // by index in the schedule; nil: not struck, or healed
-	stopped int      // nodes were stopped by so many faults that are healed
+	quiet   func(bool) // has the load stand still, or go on
+	struck  []Struck   // by index in the schedule; nil: not struck, or healed
+	stopped int        // nodes were stopped by so many faults that are healed
 }
 
 // act is one end of a fault: its beginning or its healing.
@@ -62,6 +63,9 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		}
 	}()
 	c.struck = make([]Struck, len(c.trial.Schedule))
+	if err := c.still(ctx); err != nil {
+		return err
+	}
 	clock := time.Now()
 	for _, a := range acts(c.trial.Schedule) {
 		if err := sleep(ctx, time.Until(clock.Add(a.at))); err != nil {
@@ -97,8 +101,13 @@ func (c *campaign) strike(ctx context.Context, i int) error {
 		}
 	}
 	if f.Kind == nemesis.Power {
-		if err := c.aim(ctx, f.Params.After); err != nil {
+		if err := c.weigh(ctx); err != nil {
 			return err
+		}
+		if i > 0 || c.trial.Load.Quiet == 0 { // while nothing is written there is no fsync to aim at
+			if err := c.aim(ctx, f.Params.After); err != nil {
+				return err
+			}
 		}
 	}
 	c.say(f.String())
@@ -107,7 +116,21 @@ func (c *campaign) strike(ctx context.Context, i int) error {
 		return fmt.Errorf("%s: %w", f, err)
 	}
 	c.struck[i] = struck
+	if c.trial.Load.Quiet > 0 {
+		c.quiet(false)
+	}
 	return nil
+}
+
+// still has the load stand still for a while before the first fault.
+func (c *campaign) still(ctx context.Context) error {
+	d := c.trial.Load.Quiet
+	if d == 0 {
+		return nil
+	}
+	c.say(fmt.Sprintf("nothing is sent for %v", d))
+	c.quiet(true)
+	return sleep(ctx, d)
 }
 
 // fit waits until a later fault may strike: the group serves again, and the slaves hold what the master holds. One that
@@ -138,9 +161,8 @@ const between = 300 * time.Millisecond
 // catchUpLimit bounds the wait for slaves before a later fault.
 const catchUpLimit = 5 * time.Second
 
-// aim waits for the instant of a cut, that long after an fsync or, without a time, spread over the window, and predicts what it takes.
-func (c *campaign) aim(ctx context.Context, after time.Duration) error {
-	t := c.trial
+// weigh measures what a message takes of the commit log, from which the loss of a cut is predicted.
+func (c *campaign) weigh(ctx context.Context) error {
 	bytes, err := c.cluster.LogEnd(ctx)
 	if err != nil {
 		return fmt.Errorf("aim the cut: %w", err)
@@ -148,6 +170,12 @@ func (c *campaign) aim(ctx context.Context, after time.Duration) error {
 	if acked := c.counts().AckedTotal; acked > 0 {
 		c.journal.recordBytes = float64(bytes) / float64(acked)
 	}
+	return nil
+}
+
+// aim waits for the instant of a cut, that long after an fsync or, without a time, spread over the window.
+func (c *campaign) aim(ctx context.Context, after time.Duration) error {
+	t := c.trial
 	c.say("aiming")
 	aim := Aim{Stratum: t.Index, Of: t.Of, U: c.rng.Float64(), Window: t.Load.Window, Synchronous: t.Contract.FlushDiskType == "SYNC_FLUSH"}
 	if after > 0 {

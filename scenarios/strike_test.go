@@ -374,6 +374,29 @@ func TestCutsAreAimed(t *testing.T) {
 	})
 }
 
+// TestQuietBeforeTheFirstFault: nothing is sent until it has struck, and nothing is aimed at, for there may be no fsync.
+func TestQuietBeforeTheFirstFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := &fakeCluster{}
+		c, _ := campaignOn(t, cluster, Trial{Load: FaultLoad{Quiet: 4 * time.Second}, Schedule: nemesis.Schedule{
+			{Kind: nemesis.Power, Recovery: nemesis.Returns}, {Kind: nemesis.Power, At: time.Second, Recovery: nemesis.Returns},
+		}})
+		c.quiet = func(on bool) { cluster.act(t.Context(), fmt.Sprint("quiet ", on)) }
+		if err := c.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := cluster.acts(), "quiet true, strike power, quiet false, heal power, catch up, aim, strike power, quiet false, heal power"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if at := cluster.at("strike power")[0]; at != 4*time.Second {
+			t.Errorf("the first fault struck at %v, want 4s", at)
+		}
+		if c.journal.recordBytes == 0 {
+			t.Error("what the cut takes was not predicted")
+		}
+	})
+}
+
 func TestNoneDoesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := &fakeCluster{}

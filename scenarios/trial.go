@@ -56,6 +56,8 @@ type FaultLoad struct {
 	MinAcks  int64         // fewer acknowledgements make the trial inconclusive
 	Window   time.Duration // flush window that cuts are spread over
 	Readers  int           // consumers of a group that poll all the while
+	Pace     int           // msg/s that each takes at most; 0: as fast as it can
+	Quiet    time.Duration // how long nothing is sent before the first fault
 	Drain    time.Duration // deadline of the complete reads
 	Timeout  time.Duration // of a client's request
 	Restart  time.Duration // what the system takes to start and to serve again, for estimates
@@ -180,7 +182,7 @@ func (t Trial) readers(ctx context.Context, cluster Cluster, rec *history.Record
 	var all []*loadgen.Consumption
 	for i := range t.Load.Readers {
 		c, err := loadgen.Consume(ctx, loadgen.ConsumeConfig{
-			System: cluster.Driver(), Topic: topic, Queues: queues, Group: fmt.Sprintf("readers-%d", i+1),
+			System: cluster.Driver(), Topic: topic, Queues: queues, Group: fmt.Sprintf("readers-%d", i+1), Pace: t.Load.Pace,
 			Timeout: t.Load.Timeout, Recorder: rec, Process: readerClient + int32(i), CommitInterval: readerCommits, Hold: readerHold,
 		})
 		if err != nil {
@@ -222,6 +224,7 @@ func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, 
 	}
 	c := campaign{
 		trial: &t, cluster: cluster, counts: load.Snapshot, journal: journal, say: progress, rng: rand.New(rand.NewPCG(t.Seed, uint64(t.Index))),
+		quiet: load.Quiet,
 	}
 	if err := c.run(ctx); err != nil {
 		return err

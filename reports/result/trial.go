@@ -24,14 +24,26 @@ type Trial struct {
 	DeliveryRTOMS float64       `json:"deliveryRtoMs,omitzero"` // from the fault to the first delivery; counts when the trial ran Alone
 	Faults        []FaultEffect `json:"faults,omitzero"`        // each by itself, in the order of their start
 
-	Phases []Phase     `json:"phases,omitzero"` // before, during and after the first fault
+	Phases []Phase     `json:"phases,omitzero"` // of the first fault; without a fault all is before
+	Reads  *ReadTimes  `json:"reads,omitzero"`  // of the consumers
 	Stores []StorePair `json:"stores,omitzero"` // where the scenario asks for it
 }
 
-// Phase is what was acknowledged before, during or after the first fault, by status.
+// Phase is what was acknowledged and delivered before, during or after the first fault, or after it was over and before its heal was
+// verified.
 type Phase struct {
-	Name     string                `json:"name"` // before, during, after
-	Statuses map[string]StatusTime `json:"statuses"`
+	Name      string                `json:"name"` // before, during, healing, after
+	Statuses  map[string]StatusTime `json:"statuses"`
+	Delivered int64                 `json:"delivered,omitzero"` // messages that consumers got
+	GapMS     float64               `json:"gapMs,omitzero"`     // the longest time in which they got none; absent without consumers
+}
+
+// ReadTimes is when consumers first got what was acknowledged, counted from the acknowledgement: negative before it.
+type ReadTimes struct {
+	Count      int64   `json:"count"`
+	Early      int64   `json:"early"` // more than 50 ms before
+	EarliestMS float64 `json:"earliestMs"`
+	MedianMS   float64 `json:"medianMs"`
 }
 
 // StatusTime is how often a status came in a phase, and when.

@@ -36,7 +36,7 @@ type cell struct {
 func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell, error) {
 	opt := Options{
 		Dir: spec.Dir, Brokers: spec.Site.Brokers, Topics: []Topic{{Name: spec.Topic, Queues: spec.Queues}},
-		Settings: settingsOf(spec.Site.Settings), Brief: spec.Faulty, Mode: spec.Site.Mode,
+		Settings: settingsOf(spec.Site.Settings), Brief: spec.Faulty, Mode: spec.Site.Mode, Short: spec.Site.Short,
 	}
 	if c.disks != nil {
 		opt.Mounts = c.disks.mounts
@@ -63,7 +63,7 @@ func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell,
 		return nil, err
 	}
 	c.system, err = rocketmq.New(rocketmq.Config{
-		NameServers: []string{c.NameServer()}, Groups: []string{c.Name}, Nodes: c.Addresses(), Quorum: spec.Site.Mode == DLedger,
+		NameServers: []string{c.NameServer()}, Groups: []string{c.Name}, Nodes: c.Addresses(), Quorum: spec.Site.Mode == DLedger, RouteInterval: spec.Site.Routes,
 	})
 	if err != nil {
 		return nil, errors.Join(err, c.Group.Close())

@@ -36,6 +36,8 @@ type Options struct {
 	Brokers int    // 1: a master; 2: a master and a slave. Default 2
 	Topics  []Topic
 	Mode    string // Classic, Controller or DLedger; empty: Classic
+	// Short keeps the contract as it is although it waits for more brokers than there are: those are absent from the start.
+	Short bool
 	// Brief says that the nodes live for seconds under a small load, so that a virtual machine compiles quickly and not well.
 	Brief bool
 	// listClasses has each virtual machine list the classes that it loads.
@@ -141,10 +143,13 @@ func (g *Group) Nodes() []*Node { return g.nodes }
 // Brokers returns the brokers, the master of the start first.
 func (g *Group) Brokers() []*Node { return g.nodes[1:] }
 
-// brokers returns how many copies the present master can count on, its own among them.
+// brokers returns how many copies the present master can count on, its own among them, those of absent brokers too.
 func (g *Group) brokers() int {
-	if g.promoted {
+	switch {
+	case g.promoted:
 		return g.opt.Brokers - 1
+	case g.opt.Short:
+		return max(g.opt.Brokers, g.Contract.InSyncReplicas)
 	}
 	return g.opt.Brokers
 }

@@ -146,3 +146,31 @@ func TestSettingsOfASiteComeLast(t *testing.T) {
 		}
 	}
 }
+
+// TestContractOfAShortGroup: a lone master promises what it can, unless its slave is only absent.
+func TestContractOfAShortGroup(t *testing.T) {
+	for _, row := range []struct {
+		system              string
+		short               bool
+		role, inSync, total string
+	}{
+		{"rocketmq:5.5.0", false, "SYNC_MASTER", "1", "1"},
+		{"rocketmq:5.5.0", true, "SYNC_MASTER", "2", "2"},
+		{"rocketmq:4.9.7", false, "ASYNC_MASTER", "", ""},
+		{"rocketmq:4.9.7", true, "SYNC_MASTER", "", ""},
+	} {
+		sys, err := ParseSystem(row.system)
+		if err != nil {
+			t.Fatal(err)
+		}
+		contract := result.Contract{BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 2}
+		g, err := New(sys, contract, Options{Dir: t.TempDir(), Brokers: 1, Short: row.short})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := g.Master().settings
+		if role, inSync, total := s.Get("brokerRole"), s.Get("inSyncReplicas"), s.Get("totalReplicas"); role != row.role || inSync != row.inSync || total != row.total {
+			t.Errorf("%s, short %v: got brokerRole %s, inSyncReplicas %q, totalReplicas %q, want %s %q %q", row.system, row.short, role, inSync, total, row.role, row.inSync, row.total)
+		}
+	}
+}

@@ -107,8 +107,8 @@ func checkScenario(object any, given *place) []*nemesis.FieldError {
 		switch {
 		case s.Cluster.TransientStorePool && c.FlushDiskType != asyncFlush:
 			add("cluster.transientStorePool", "true with "+ContractName(c), "with "+asyncFlush+" alone")
-		case s.Cluster.Brokers < max(c.InSyncReplicas, 1):
-			add("cluster.brokers", fmt.Sprintf("%d with %s", s.Cluster.Brokers, ContractName(c)), fmt.Sprintf("%d or more", c.InSyncReplicas))
+		case s.Cluster.Brokers < c.InSyncReplicas && !s.Load.Degraded:
+			add("cluster.brokers", fmt.Sprintf("%d with %s", s.Cluster.Brokers, ContractName(c)), fmt.Sprintf("%d or more, or load.degraded", c.InSyncReplicas))
 		}
 	}
 	return wrong

@@ -27,7 +27,7 @@ systems: [reference, "rocketmq:5.5.0"]
 contracts: [ASYNC_MASTER+SYNC_FLUSH, SYNC_MASTER+ASYNC_FLUSH]
 cluster: {brokers: 3, mode: controller, rtt: 200us, slaveFlushDiskType: ASYNC_FLUSH, settings: {flushIntervalCommitLog: "500", warmMapedFileEnable: true, x.y: 007}}
 disk: {model: writeback, names: posix, fsync: real}
-load: {rate: 100, size: 4KiB, clients: 3, outstanding: 7, hold: 2s, after: 1500ms, timeout: 1m30s, consumers: 0, degraded: true}
+load: {rate: 100, size: 4KiB, clients: 3, outstanding: 7, hold: 2s, after: 1500ms, timeout: 1m30s, consumers: 0, degraded: true, pace: 70, routes: 30s, quiet: 4s}
 faults:
   - kind: power
     target: all
@@ -39,7 +39,7 @@ faults:
 promise: {copies: 2, level: disk}
 stores: compare
 cuts: 5
-expect: {verdict: kept, lost: none, anomalies: divergence, noAnomalies: [hole], statuses: {SEND_OK: some}, during: {FLUSH_SLAVE_TIMEOUT: some}, after: {SEND_OK: any}, logs: different, queues: frozen, minAcks: 100}
+expect: {verdict: kept, lost: none, anomalies: divergence, noAnomalies: [hole], statuses: {SEND_OK: some}, during: {FLUSH_SLAVE_TIMEOUT: some}, after: {SEND_OK: any}, delivered: {during: some}, earlyReads: none, logs: different, queues: frozen, minAcks: 100}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,8 @@ expect: {verdict: kept, lost: none, anomalies: divergence, noAnomalies: [hole], 
 		Cluster: Cluster{Brokers: 3, Mode: "controller", RTT: 200 * time.Microsecond, SlaveFlushDiskType: "ASYNC_FLUSH",
 			Settings: map[string]string{"flushIntervalCommitLog": "500", "warmMapedFileEnable": "true", "x.y": "007"}},
 		Disk: Disk{Model: "writeback", Names: "posix", Fsync: "real"},
-		Load: Workload{Rate: 100, Size: 4096, Clients: 3, Outstanding: 7, Hold: 2 * time.Second, After: 1500 * time.Millisecond, Timeout: 90 * time.Second, Degraded: true},
+		Load: Workload{Rate: 100, Size: 4096, Clients: 3, Outstanding: 7, Hold: 2 * time.Second, After: 1500 * time.Millisecond, Timeout: 90 * time.Second, Degraded: true,
+			Pace: 70, Routes: 30 * time.Second, Quiet: 4 * time.Second},
 		Faults: nemesis.Schedule{
 			{Kind: nemesis.Power, Target: nemesis.All, Recovery: nemesis.Returns,
 				Params: nemesis.Params{After: 250 * time.Millisecond, Window: 10 * time.Second, Survive: nemesis.Survive{Percent: 3, Tear: true}}},
@@ -63,7 +64,7 @@ expect: {verdict: kept, lost: none, anomalies: divergence, noAnomalies: [hole], 
 		Cuts: 5,
 		Expect: []Expect{{Verdict: []string{"kept"}, Lost: Nothing, Anomalies: []string{"divergence"}, NoAnomalies: []string{"hole"},
 			Statuses: map[string]Amount{"SEND_OK": Some}, During: map[string]Amount{"FLUSH_SLAVE_TIMEOUT": Some}, After: map[string]Amount{"SEND_OK": Any},
-			Logs: "different", Queues: "frozen", MinAcks: 100}},
+			Delivered: map[string]Amount{"during": Some}, EarlyReads: Nothing, Logs: "different", Queues: "frozen", MinAcks: 100}},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("got -, want +:\n%s", diff)
@@ -141,6 +142,7 @@ var flawRows = []flawRow{
 	{"a slave that is not there", "cluster: {brokers: 1}\ncontracts: ASYNC_MASTER+ASYNC_FLUSH\nfaults: [{kind: kill, target: slave}]", 5, 31, []string{"target:", "brokers: 1"}},
 	{"a minority of two", "plan: {mix: [{kind: kill, target: [master, minority]}]}", 3, 35, []string{"target:", "brokers: 2"}},
 	{"a slave to wait for that is not there", "cluster: {brokers: 1}\ncontracts: SYNC_MASTER/2+ASYNC_FLUSH", 3, 20, []string{"brokers:", "2 or more"}},
+	{"a phase that no fault has", "expect: {delivered: {meanwhile: some}}", 3, 22, []string{"before, during, healing or after"}},
 	{"a pool that is flushed", "cluster: {transientStorePool: true}\ncontracts: ASYNC_MASTER+SYNC_FLUSH", 3, 31, []string{"with ASYNC_FLUSH alone"}},
 	{"an anomaly that must and must not", "expect: {anomalies: [hole], noAnomalies: [hole]}", 3, 22, []string{"anomalies", "noAnomalies has, too"}},
 	{"kept, and lost", "expect: {verdict: kept, lost: some}", 3, 31, []string{"what was kept lost nothing"}},

@@ -65,6 +65,9 @@ type Workload struct {
 	Timeout     time.Duration // of a client's request
 	Degraded    bool          // it may begin with other acknowledgements than SEND_OK
 	Consumers   int           // that poll while faults strike
+	Pace        int           // msg/s that each consumer takes at most; 0: as fast as it can
+	Routes      time.Duration // after which clients look up the route again; 0: as the world has it
+	Quiet       time.Duration // how long the load stands still before the first fault
 }
 
 // Plan is a schedule that is drawn from a seed.
@@ -96,6 +99,8 @@ type Expect struct {
 	Before      map[string]Amount // those until the first fault
 	During      map[string]Amount // those of what was sent while it was in force
 	After       map[string]Amount // and after it was healed
+	Delivered   map[string]Amount // messages that consumers got, by phase of the first fault
+	EarlyReads  Amount            // messages that consumers got well before they were acknowledged
 	Logs        string            // equal or different; empty: any
 	Queues      string            // level or frozen; empty: any
 	MinAcks     int64             // fewer acknowledgements make a trial inconclusive

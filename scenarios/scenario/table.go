@@ -27,6 +27,7 @@ var (
 	local    = line{says: "a path below the store, without ..", pattern: regexp.MustCompile(`^[^\x00-\x1f/][^\x00-\x1f]*$`), max: nemesis.PathMax}
 	key      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]{0,99}$`)
 	status   = regexp.MustCompile(`^[A-Z][A-Z_]{0,59}$`)
+	phase    = regexp.MustCompile(`^(before|during|healing|after)$`)
 	id       = line{says: "lower-case words and numbers joined by hyphens, such as power-returns", pattern: regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`), max: 60}
 	seed     = integer{min: 0, max: seedMax}
 	lasting  = duration{0, nemesis.LengthMax}
@@ -112,9 +113,12 @@ func loadForm() *object {
 		{key: "outstanding", doc: "Sends outstanding on each connection at most. Default 4096: what is sent to a host without power waits for its timeout.", form: integer{min: 1, max: 100_000}, of: at(func(l *Workload) any { return &l.Outstanding })},
 		{key: "hold", doc: "How long the rate must have been held before the schedule begins. Default: that of the matrix.", form: minute, of: at(func(l *Workload) any { return &l.Hold })},
 		{key: "after", doc: "How long the load goes on after the last heal. Default: that of the matrix.", form: minute, of: at(func(l *Workload) any { return &l.After })},
-		{key: "degraded", doc: "Whether the load may begin with other acknowledgements than SEND_OK. Default false.", form: boolean{}, of: at(func(l *Workload) any { return &l.Degraded })},
+		{key: "degraded", doc: "Whether the load may begin with other acknowledgements than SEND_OK, and a group with fewer brokers than the contract waits for. Default false.", form: boolean{}, of: at(func(l *Workload) any { return &l.Degraded })},
 		{key: "timeout", doc: "After which a client gives a request up. Default 8s.", form: duration{time.Millisecond, 10 * time.Minute}, of: at(func(l *Workload) any { return &l.Timeout })},
 		{key: "consumers", doc: "Consumers that poll while faults strike. Default 1.", form: integer{min: 0, max: 1000}, of: at(func(l *Workload) any { return &l.Consumers })},
+		{key: "pace", doc: "Messages a second that each consumer takes at most, so that it falls behind. Default: as fast as it can.", form: integer{min: 1, max: 1_000_000, unit: "msg/s"}, of: at(func(l *Workload) any { return &l.Pace })},
+		{key: "routes", doc: "After which clients look up the route again (pollNameServerInterval). Default: that of the world, shorter than RocketMQ's 30s.", form: minute, of: at(func(l *Workload) any { return &l.Routes })},
+		{key: "quiet", doc: "How long nothing is sent before the first fault, which then strikes wherever the last fsync was. Default 0s.", form: minute, of: at(func(l *Workload) any { return &l.Quiet })},
 	}}
 }
 
@@ -132,6 +136,8 @@ func expectForm() *object {
 		{key: "before", doc: "Acknowledgements by status until the first fault.", form: statusAmounts, of: at(func(e *Expect) any { return &e.Before })},
 		{key: "during", doc: "Acknowledgements by status of what was sent while the first fault was in force.", form: statusAmounts, of: at(func(e *Expect) any { return &e.During })},
 		{key: "after", doc: "Acknowledgements by status of what was sent after the first fault was healed.", form: statusAmounts, of: at(func(e *Expect) any { return &e.After })},
+		{key: "delivered", doc: "Messages that consumers got, by phase of the first fault: before, during, healing, after.", form: mapping{phase, amounts, 4, "a mapping of before, during, healing or after to none, some or any"}, of: at(func(e *Expect) any { return &e.Delivered })},
+		{key: "earlyReads", doc: "Messages that consumers got more than 50 ms before they were acknowledged.", form: amounts, of: at(func(e *Expect) any { return &e.EarlyReads })},
 		{key: "logs", doc: "equal or different: the commit logs of the node that serves the group and of another, where stores are compared.", form: wordsOf([]string{"equal", "different"}), of: at(func(e *Expect) any { return &e.Logs })},
 		{key: "queues", doc: "level or frozen: whether the consume queues of another node end where those of the node that serves the group end, or stand still before that although its commit log is as long.", form: wordsOf([]string{"level", "frozen"}), of: at(func(e *Expect) any { return &e.Queues })},
 		{key: "minAcks", doc: "Fewer acknowledgements make a trial inconclusive.", form: integer{min: 0, max: 1 << 40}, of: at(func(e *Expect) any { return &e.MinAcks })},
