@@ -43,7 +43,7 @@ func newCellSection(c *result.Cell) (cellSection, error) {
 	worst, number := worstTrial(c)
 	s.Effects = pageGrid(effectTable(worst, effectTitle(c, number)), "Faults of "+c.ID)
 	s.Phases, s.Stores = pageGrid(phaseTable(worst), "Phases of "+c.ID), pageGrid(storeTable(worst), "Stores of "+c.ID)
-	s.Deliveries = pageGrid(deliveryTable(worst), "Deliveries of "+c.ID)
+	s.Deliveries = pageGrid(deliveryTable(worst, c.Expect), "Deliveries of "+c.ID)
 	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
 		s.Settings = append(s.Settings, key+"="+c.Settings[key])
 	}

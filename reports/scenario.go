@@ -72,7 +72,7 @@ func scenarioCell(c *result.Cell, dir string, width int, paint palette) string {
 		b.WriteString("  " + wrap(line, width-2, "    "))
 	}
 	worst, number := worstTrial(c)
-	for _, g := range []*grid{effectTable(worst, effectTitle(c, number)), phaseTable(worst), deliveryTable(worst), storeTable(worst), expectTable(c.Expect)} {
+	for _, g := range []*grid{effectTable(worst, effectTitle(c, number)), phaseTable(worst), deliveryTable(worst, c.Expect), storeTable(worst), expectTable(c.Expect)} {
 		if g != nil {
 			b.WriteString(indented(g.text(width-2, paint)))
 		}

@@ -127,19 +127,22 @@ func phaseTable(t *result.Trial) *grid {
 	return g
 }
 
-// deliveryTable lists what consumers got in each phase of the first fault, and how long they waited; nil where they never waited for a second.
-func deliveryTable(t *result.Trial) *grid {
-	if t == nil || !slices.ContainsFunc(t.Phases, func(p result.Phase) bool { return p.GapMS >= waitShownMS }) {
+// deliveryTable lists what consumers got in each phase of the first fault, and how long they waited; nil where they never waited for a
+// second and nobody expected anything of it.
+func deliveryTable(t *result.Trial, expected []result.Expectation) *grid {
+	long := func(p result.Phase) bool { return p.GapMS >= waitShownMS }
+	asked := func(e result.Expectation) bool { return strings.HasPrefix(e.What, "delivered ") }
+	if t == nil || !slices.ContainsFunc(t.Phases, long) && !slices.ContainsFunc(expected, asked) {
 		return nil
 	}
-	g := &grid{Title: "Deliveries by phase of the fault", Columns: []column{{Head: "phase"}, {Head: "messages", Right: true}, {Head: "longest wait", Right: true}}}
+	g := &grid{Title: "Deliveries by phase of the fault", Columns: []column{{Head: "phase"}, {Head: "messages", Right: true}, {Head: "longest wait\nof a consumer", Right: true}}}
 	for _, p := range t.Phases {
 		g.row(entry{p.Name, plain}, entry{count(p.Delivered), plain}, entry{span(p.GapMS), plain})
 	}
 	return g
 }
 
-// waitShownMS is how long consumers must have waited for a delivery to have a table of it.
+// waitShownMS is how long a consumer must have waited for a delivery to have a table of it.
 const waitShownMS = 1000
 
 // storeTable lists how the stores of a trial differ; nil where they were not compared.

@@ -36,7 +36,7 @@ func (c Column) site() Site {
 	s := c.Scenario
 	return Site{
 		Brokers: s.Cluster.Brokers, RTT: s.Cluster.RTT, Mode: s.Cluster.Mode, Settings: s.Cluster.Settings,
-		Posix: s.Disk.Names == "posix", RealFsync: s.Disk.Fsync == "real", Short: s.Load.Degraded, Routes: s.Load.Routes,
+		Posix: s.Disk.Names == "posix", RealFsync: s.Disk.Fsync == "real", Short: s.Load.Degraded,
 	}
 }
 

@@ -61,28 +61,30 @@ func statusTimes(h *history.History, begin, end int64) map[string]result.StatusT
 	return all
 }
 
-// deliveries counts what consumers got in [begin, end), and how long in it they got nothing at most: from the begin to the first, from one to
-// the next and, where the phase has an end, from the last to it.
+// deliveries counts what consumers got in [begin, end), and how long in it one of them got nothing at most: from the begin to the first, from
+// one to the next and, where the phase has an end, from the last to it.
 func deliveries(h *history.History, begin, end int64) (messages int64, gapMS float64) {
-	last, gap, polled := begin, int64(0), false
+	last := map[int32]int64{} // by client
+	gap := int64(0)
 	for i := range h.Fetches { // by Return
 		f := &h.Fetches[i]
 		if f.F != history.Poll {
 			continue
 		}
-		polled = true
+		if _, known := last[f.P]; !known {
+			last[f.P] = begin
+		}
 		n := h.Msgs(f).Len()
 		if n == 0 || f.Return < begin || f.Return >= end {
 			continue
 		}
 		messages += int64(n)
-		gap, last = max(gap, f.Return-last), f.Return
-	}
-	if !polled {
-		return 0, 0
+		gap, last[f.P] = max(gap, f.Return-last[f.P]), f.Return
 	}
 	if end != history.Never {
-		gap = max(gap, end-last)
+		for _, at := range last {
+			gap = max(gap, end-at)
+		}
 	}
 	return messages, nsToMS(gap)
 }

@@ -39,7 +39,6 @@ type Site struct {
 	Mode      string            // who decides which broker is the master: classic (default), controller, dledger
 	Settings  map[string]string // lines of the brokers' configuration that come after all others
 	Short     bool              // the contract stands although it waits for more brokers than the group has
-	Routes    time.Duration     // after which clients look up the route again; 0: as the world has it
 }
 
 // Stamps records what the nemesis does, each at the instant of the call, so callers stamp before acting and after.

@@ -35,7 +35,7 @@ type Phase struct {
 	Name      string                `json:"name"` // before, during, healing, after
 	Statuses  map[string]StatusTime `json:"statuses"`
 	Delivered int64                 `json:"delivered,omitzero"` // messages that consumers got
-	GapMS     float64               `json:"gapMs,omitzero"`     // the longest time in which they got none; absent without consumers
+	GapMS     float64               `json:"gapMs,omitzero"`     // the longest time in which one of them got none; absent without consumers
 }
 
 // ReadTimes is when consumers first got what was acknowledged, counted from the acknowledgement: negative before it.

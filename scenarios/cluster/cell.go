@@ -63,7 +63,7 @@ func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell,
 		return nil, err
 	}
 	c.system, err = rocketmq.New(rocketmq.Config{
-		NameServers: []string{c.NameServer()}, Groups: []string{c.Name}, Nodes: c.Addresses(), Quorum: spec.Site.Mode == DLedger, RouteInterval: spec.Site.Routes,
+		NameServers: []string{c.NameServer()}, Groups: []string{c.Name}, Nodes: c.Addresses(), Quorum: spec.Site.Mode == DLedger,
 	})
 	if err != nil {
 		return nil, errors.Join(err, c.Group.Close())

@@ -66,7 +66,6 @@ type Workload struct {
 	Degraded    bool          // it may begin with other acknowledgements than SEND_OK
 	Consumers   int           // that poll while faults strike
 	Pace        int           // msg/s that each consumer takes at most; 0: as fast as it can
-	Routes      time.Duration // after which clients look up the route again; 0: as the world has it
 	Quiet       time.Duration // how long the load stands still before the first fault
 }
 
