@@ -122,15 +122,19 @@ func (c *campaign) strike(ctx context.Context, i int) error {
 	return nil
 }
 
-// still has the load stand still for a while before the first fault.
+// still has the load stand still for a while before the first fault. When that begins is spread over the flush window: trials take the same
+// time to get there, and all pauses of RocketMQ 5.5.0 met the flush that comes every 10 s.
 func (c *campaign) still(ctx context.Context) error {
-	d := c.trial.Load.Quiet
-	if d == 0 {
+	t := c.trial
+	if t.Load.Quiet == 0 {
 		return nil
 	}
-	c.say(fmt.Sprintf("nothing is sent for %v", d))
+	if err := sleep(ctx, Phase(t.Index, max(t.Of, 1), c.rng.Float64(), t.Load.Window)); err != nil {
+		return err
+	}
+	c.say(fmt.Sprintf("nothing is sent for %v", t.Load.Quiet))
 	c.quiet(true)
-	return sleep(ctx, d)
+	return sleep(ctx, t.Load.Quiet)
 }
 
 // fit waits until a later fault may strike: the group serves again, and the slaves hold what the master holds. One that

@@ -378,7 +378,7 @@ func TestCutsAreAimed(t *testing.T) {
 func TestQuietBeforeTheFirstFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := &fakeCluster{}
-		c, _ := campaignOn(t, cluster, Trial{Load: FaultLoad{Quiet: 4 * time.Second}, Schedule: nemesis.Schedule{
+		c, _ := campaignOn(t, cluster, Trial{Index: 1, Of: 2, Load: FaultLoad{Quiet: 4 * time.Second, Window: 10 * time.Second}, Schedule: nemesis.Schedule{
 			{Kind: nemesis.Power, Recovery: nemesis.Returns}, {Kind: nemesis.Power, At: time.Second, Recovery: nemesis.Returns},
 		}})
 		c.quiet = func(on bool) { cluster.act(t.Context(), fmt.Sprint("quiet ", on)) }
@@ -388,8 +388,12 @@ func TestQuietBeforeTheFirstFault(t *testing.T) {
 		if got, want := cluster.acts(), "quiet true, strike power, quiet false, heal power, catch up, aim, strike power, quiet false, heal power"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		if at := cluster.at("strike power")[0]; at != 4*time.Second {
-			t.Errorf("the first fault struck at %v, want 4s", at)
+		begin := cluster.at("quiet true")[0]
+		if begin < 5*time.Second || begin >= 10*time.Second {
+			t.Errorf("the second pause of two began at %v, want it in the second half of the window of 10s", begin)
+		}
+		if at := cluster.at("strike power")[0]; at != begin+4*time.Second {
+			t.Errorf("the first fault struck %v after the pause began, want 4s", at-begin)
 		}
 		if c.journal.recordBytes == 0 {
 			t.Error("what the cut takes was not predicted")

@@ -117,7 +117,7 @@ func loadForm() *object {
 		{key: "timeout", doc: "After which a client gives a request up. Default 8s.", form: duration{time.Millisecond, 10 * time.Minute}, of: at(func(l *Workload) any { return &l.Timeout })},
 		{key: "consumers", doc: "Consumers that poll while faults strike. Default 1.", form: integer{min: 0, max: 1000}, of: at(func(l *Workload) any { return &l.Consumers })},
 		{key: "pace", doc: "Messages a second that each consumer takes at most, so that it falls behind. Default: as fast as it can.", form: integer{min: 1, max: 1_000_000, unit: "msg/s"}, of: at(func(l *Workload) any { return &l.Pace })},
-		{key: "quiet", doc: "How long nothing is sent before the first fault, which then strikes wherever the last fsync was. Default 0s.", form: minute, of: at(func(l *Workload) any { return &l.Quiet })},
+		{key: "quiet", doc: "How long nothing is sent before the first fault, which then strikes wherever the last fsync was. The pauses of a cell begin spread over the flush window. Default 0s.", form: minute, of: at(func(l *Workload) any { return &l.Quiet })},
 	}}
 }
 
