@@ -411,8 +411,13 @@ func (p *matrixPlan) ended(ctx context.Context, r *result.Result, err error) err
 	if broken := brokenTrials(r); broken != "" {
 		return exit(exitBroken, errors.New(broken))
 	}
-	if p.scenario != "" || p.flags.expectations {
+	if p.scenario != "" {
 		return scenarioEnded(r)
+	}
+	if p.flags.expectations {
+		if err := expectationsEnded(r); err != nil {
+			return err
+		}
 	}
 	for _, c := range r.Cells {
 		if p.flags.failOn == "violated" && c.Verdict == result.Violated {
@@ -421,6 +426,30 @@ func (p *matrixPlan) ended(ctx context.Context, r *result.Result, err error) err
 		if p.flags.failOn == "loss" && (c.Verdict == result.Violated || result.Sum(c.Lost) > 0) {
 			return exit(exitViolated, fmt.Errorf("--fail-on loss: %s lost %d", c.ID, result.Sum(c.Lost)))
 		}
+	}
+	return nil
+}
+
+// expectationsEnded gives the exit code of a matrix that was held against its scenarios: a violation that was expected is none. What was not
+// met in a cell that proves nothing is not known to be wrong.
+func expectationsEnded(r *result.Result) error {
+	open := ""
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		unmet := c.Unmet()
+		if len(unmet) == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%s: expected %s: %s, got %s", c.ID, unmet[0].What, unmet[0].Want, unmet[0].Got)
+		if c.Verdict != result.Inconclusive {
+			return exit(exitViolated, errors.New(text))
+		}
+		if open == "" {
+			open = text
+		}
+	}
+	if open != "" {
+		return exit(exitInconclusive, errors.New(open))
 	}
 	return nil
 }

@@ -44,3 +44,30 @@ func TestExitCodesOfAMatrix(t *testing.T) {
 		}
 	}
 }
+
+// TestExitCodesOfExpectations: what was expected is no failure, a violation and a broker that refuses to start included.
+func TestExitCodesOfExpectations(t *testing.T) {
+	met := []result.Expectation{{What: "verdict", Met: true}}
+	unmet := []result.Expectation{{What: "verdict", Want: "kept", Got: "violated"}}
+	for _, row := range []struct {
+		says  string
+		cells []result.Cell
+		want  int
+	}{
+		{"a violation that was expected", []result.Cell{{ID: "v", Verdict: result.Violated, Expect: met}}, 0},
+		{"one that was not", []result.Cell{{ID: "v", Verdict: result.Violated, Expect: unmet}}, exitViolated},
+		{"an inconclusive cell that was expected", []result.Cell{{ID: "i", Verdict: result.Inconclusive, Expect: met}}, 0},
+		{"one that was not", []result.Cell{{ID: "i", Verdict: result.Inconclusive, Expect: unmet}}, exitInconclusive},
+		{"what failed comes before what is open", []result.Cell{{ID: "i", Verdict: result.Inconclusive, Expect: unmet}, {ID: "k", Verdict: result.Kept, Expect: unmet}}, exitViolated},
+	} {
+		p := &matrixPlan{flags: matrixFlags{expectations: true}}
+		err := p.ended(t.Context(), &result.Result{Cells: row.cells}, nil)
+		got := 0
+		if err != nil {
+			got = exitCode(err, true)
+		}
+		if got != row.want {
+			t.Errorf("%s: exit %d (%v), want %d", row.says, got, err, row.want)
+		}
+	}
+}
