@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // AwaitMaster returns when clients that ask the name server for any of the topics are sent to the group's present master.
@@ -124,5 +125,18 @@ func (g *Group) linked(ctx context.Context, m, n *Node) error {
 	if supported && len(status.HAConnectionInfo) == 0 {
 		return fmt.Errorf("%s does not count it as a slave", m.Name)
 	}
+	if g.opt.Mode == Controller {
+		return g.electable(ctx, n)
+	}
 	return nil
+}
+
+// electable returns nil when the controller would make the broker a master if the present one died. One that connected is not yet in the
+// SyncStateSet: the master adds it when it next looks, and until then nobody is elected.
+func (g *Group) electable(ctx context.Context, n *Node) error {
+	addrs, err := inSync(ctx, g.controller().String(), g.Name)
+	if err == nil && !slices.Contains(addrs, n.Addr.String()) {
+		err = fmt.Errorf("it is not in the SyncStateSet %v", addrs)
+	}
+	return err
 }

@@ -19,8 +19,13 @@ import (
 // callTimeout bounds one request to a node: it is on this machine, and a stalled one is asked again.
 const callTimeout = 2 * time.Second
 
-// call sends one request over a connection of its own and returns the answer, whatever its code.
+// call sends one request without a body and returns the answer, whatever its code.
 func call(ctx context.Context, addr string, code int32, ext ...string) (remoting.Frame, error) {
+	return exchange(ctx, addr, remoting.Frame{Code: code, Ext: remoting.NewExt(ext...)})
+}
+
+// exchange sends a request over a connection of its own and returns the answer, whatever its code.
+func exchange(ctx context.Context, addr string, request remoting.Frame) (remoting.Frame, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
@@ -30,7 +35,7 @@ func call(ctx context.Context, addr string, code int32, ext ...string) (remoting
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	request := remoting.Frame{Code: code, Opaque: 1, Version: remoting.Version, Ext: remoting.NewExt(ext...)}
+	request.Opaque, request.Version = 1, remoting.Version
 	if _, err := conn.Write(remoting.Append(nil, &request)); err != nil {
 		return remoting.Frame{}, err
 	}
@@ -55,10 +60,15 @@ func call(ctx context.Context, addr string, code int32, ext ...string) (remoting
 // ask is call for a request that must succeed.
 func ask(ctx context.Context, addr string, code int32, ext ...string) (remoting.Frame, error) {
 	f, err := call(ctx, addr, code, ext...)
+	return f, accepted(addr, code, f, err)
+}
+
+// accepted returns err, or the refusal that the answer to a request of this code is.
+func accepted(addr string, code int32, f remoting.Frame, err error) error {
 	if err == nil && f.Code != remoting.ResponseSuccess {
 		err = &refusal{code: f.Code, text: fmt.Sprintf("%s: %s: %s: %s", addr, remoting.RequestName(code), f.CodeName(), f.Remark)}
 	}
-	return f, err
+	return err
 }
 
 // refusal is an answer that is not SUCCESS.
@@ -150,6 +160,33 @@ func slavesOf(ctx context.Context, addr string) (s haStatus, supported bool, err
 		return s, true, fmt.Errorf("HA status of %s: %w", addr, err)
 	}
 	return s, true, nil
+}
+
+// inSync returns the addresses of the brokers of a group that a controller would elect: those of its SyncStateSet. Source:
+// BrokerReplicasInfo (RocketMQ 5.3.3).
+func inSync(ctx context.Context, controller, group string) ([]string, error) {
+	const code = remoting.RequestControllerGetSyncStateData
+	names, err := json.Marshal([]string{group})
+	if err != nil {
+		return nil, err
+	}
+	f, err := exchange(ctx, controller, remoting.Frame{Code: code, Body: names})
+	if err := accepted(controller, code, f, err); err != nil {
+		return nil, err
+	}
+	var info struct {
+		ReplicasInfoTable map[string]struct {
+			InSyncReplicas []struct{ BrokerAddress string }
+		}
+	}
+	if err := json.Unmarshal(f.Body, &info); err != nil {
+		return nil, fmt.Errorf("SyncStateSet of %s: %w", group, err)
+	}
+	var addrs []string
+	for _, r := range info.ReplicasInfoTable[group].InSyncReplicas {
+		addrs = append(addrs, r.BrokerAddress)
+	}
+	return addrs, nil
 }
 
 // introduce tells a slave where its master is, as a name server does when the slave registers: a slave that registered first, or
