@@ -51,6 +51,7 @@ type Config struct {
 	Body    BodyBytes // default Around(1024)
 	Seed    uint64    // of sizes and arrival times
 
+	Stage        Stage             // what its threads run on; default: threads of the operating system
 	Recorder     *history.Recorder // nil: nothing is recorded, for pure performance cells
 	FirstProcess int32             // history process of the first thread; the others count up from it
 	FirstValue   uint64            // value of the first message; the others count up without gaps. Must be unique to a run
@@ -67,6 +68,9 @@ func (c Config) withDefaults() Config {
 	c.Timeout = orDefault(c.Timeout, DefaultTimeout)
 	c.FailPause = orDefault(c.FailPause, DefaultFailPause)
 	c.Body = orDefault(c.Body, Around(1024))
+	if c.Stage == nil {
+		c.Stage = threads{}
+	}
 	return c
 }
 

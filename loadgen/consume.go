@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +32,7 @@ type ConsumeConfig struct {
 	Timeout        time.Duration // of a request beyond Hold; default DefaultTimeout
 	Pause          time.Duration // rest of a queue after a failure; default DefaultFailPause
 
+	Stage    Stage             // what its thread runs on; default: a thread of the operating system
 	Recorder *history.Recorder // nil: nothing is recorded
 	Process  int32             // client in the history
 }
@@ -46,6 +46,9 @@ func (c ConsumeConfig) withDefaults() ConsumeConfig {
 	c.CommitInterval = orDefault(c.CommitInterval, DefaultCommitInterval)
 	c.Timeout = orDefault(c.Timeout, DefaultTimeout)
 	c.Pause = orDefault(c.Pause, DefaultFailPause)
+	if c.Stage == nil {
+		c.Stage = threads{}
+	}
 	return c
 }
 
@@ -53,8 +56,8 @@ func (c ConsumeConfig) withDefaults() ConsumeConfig {
 type Consumption struct {
 	worker   PollWorker
 	consumer driver.Consumer
-	done     sync.WaitGroup
-	err      error // read after done
+	join     func()
+	err      error // read after join
 }
 
 // Consume connects a consumer and begins to poll; see Start. The end of ctx ends it as Stop does.
@@ -75,7 +78,7 @@ func Consume(ctx context.Context, cfg ConsumeConfig) (*Consumption, error) {
 		Process: cfg.Process, Group: cfg.Group, Queues: cfg.Queues, Batch: cfg.Batch, Pace: cfg.Pace, CommitInterval: cfg.CommitInterval, Pause: cfg.Pause,
 		QueueName: func(queue int32) string { return cfg.System.QueueName(cfg.Topic, cfg.Queues, queue) },
 	}
-	c.done.Go(func() {
+	c.join = cfg.Stage.Go(func() {
 		c.err = errors.Join(c.worker.Run(env, consumer, cfg.Recorder), consumer.Close())
 	})
 	context.AfterFunc(ctx, func() { c.worker.stopped.Store(true) })
@@ -101,7 +104,7 @@ func (c *Consumption) Abandon(node string) { c.worker.parting.Abandon(node) }
 // Stop ends the consumer: what is outstanding is waited for, up to hold plus client timeout.
 func (c *Consumption) Stop() (ConsumeSnapshot, error) {
 	c.worker.stopped.Store(true)
-	c.done.Wait()
+	c.join()
 	return c.Snapshot(), c.err
 }
 

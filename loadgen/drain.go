@@ -14,10 +14,11 @@ import (
 type Drain struct {
 	Admin    driver.Admin
 	Recorder *history.Recorder
-	Process  int32         // client in the history
-	Nodes    []string      // replicas to read, by node name
-	Queues   []string      // by their names in the history
-	Retry    time.Duration // pause before a failed read is tried again; default 200 ms
+	Process  int32                                            // client in the history
+	Nodes    []string                                         // replicas to read, by node name
+	Queues   []string                                         // by their names in the history
+	Retry    time.Duration                                    // pause before a failed read is tried again; default 200 ms
+	Sleep    func(ctx context.Context, d time.Duration) error // default: by the machine's clock
 }
 
 // Run reads every queue of every node twice, from the first offset that the node still holds to the end that it
@@ -64,10 +65,14 @@ func (d Drain) read(ctx context.Context, shard *history.Shard, node, queue strin
 }
 
 func (d Drain) pause(ctx context.Context) error {
+	retry := orDefault(d.Retry, 200*time.Millisecond)
+	if d.Sleep != nil {
+		return d.Sleep(ctx, retry)
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(orDefault(d.Retry, 200*time.Millisecond)):
+	case <-time.After(retry):
 		return nil
 	}
 }

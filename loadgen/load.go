@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"time"
 
@@ -13,14 +12,14 @@ import (
 	"holdfast/loadgen/driver"
 )
 
-// Load is a running load: one locked thread for each of Config.Threads.
+// Load is a running load: one thread of its stage for each of Config.Threads.
 type Load struct {
 	cfg     Config
 	clock   func() time.Duration
 	threads []*thread
-	done    sync.WaitGroup
+	joins   []func()
 	rate    rateMeter
-	ended   chan struct{} // closed by Stop or by the end of the context
+	quit    func() // ends the measuring of the live rate
 	end     sync.Once
 }
 
@@ -41,7 +40,7 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	l := &Load{cfg: cfg, clock: newClock(cfg.Recorder), ended: make(chan struct{})}
+	l := &Load{cfg: cfg, clock: newClock(cfg.Recorder)}
 	for i := range cfg.Threads {
 		t, err := l.newThread(ctx, i)
 		if err != nil {
@@ -53,9 +52,10 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 	for _, t := range l.threads {
 		t.worker.Start = begin
 		t.control.mark.Store(int64(begin))
-		l.done.Go(func() { l.run(t) })
+		l.joins = append(l.joins, cfg.Stage.Go(func() { l.run(t) }))
 	}
-	go l.watch(ctx)
+	l.quit = cfg.Stage.Every(rateStep, l.sample)
+	context.AfterFunc(ctx, l.stop)
 	return l, nil
 }
 
@@ -125,34 +125,18 @@ func newPacer(cfg Config) Pacer {
 	return Constant{Rate: uint64(cfg.Rate)}
 }
 
-// run is the life of one thread. It stays locked, so that the thread ends with it and its settings with the thread.
-// Real-time priority was tried: on two busy cores it took twice the processor time, for it breaks up the system's batches,
-// and was still up to 75 ms late when the Go runtime's other threads were starved.
+// run is the life of one thread.
 func (l *Load) run(t *thread) {
-	runtime.LockOSThread()
-	sharpenTimers()
 	t.usage.begin()
 	t.err = t.worker.Run(t.env, t.p, l.cfg.Recorder)
 	t.usage.finish()
 	t.err = errors.Join(t.err, t.p.Close())
 }
 
-// watch measures the live rate and ends the load with ctx.
-func (l *Load) watch(ctx context.Context) {
-	tick := time.NewTicker(rateStep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			l.stop()
-			return
-		case <-l.ended:
-			return
-		case <-tick.C:
-			n := l.live()
-			l.rate.add(l.clock(), n.ackedTotal())
-		}
-	}
+// sample measures the live rate.
+func (l *Load) sample() {
+	n := l.live()
+	l.rate.add(l.clock(), n.ackedTotal())
 }
 
 // stop tells the threads to end.
@@ -162,7 +146,9 @@ func (l *Load) stop() {
 		for _, t := range l.threads {
 			t.control.Stop(now)
 		}
-		close(l.ended)
+		if l.quit != nil {
+			l.quit()
+		}
 	})
 }
 
@@ -203,7 +189,9 @@ func (l *Load) Abandon(node string) {
 // It returns what the load was; a second call waits as well and returns the same.
 func (l *Load) Stop() Summary {
 	l.stop()
-	l.done.Wait()
+	for _, join := range l.joins {
+		join()
+	}
 	return l.summary()
 }
 

@@ -111,7 +111,9 @@ func TestContextEndsTheLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	load.done.Wait()
+	for _, join := range load.joins {
+		join()
+	}
 	if s := load.Stop(); s.Err != nil {
 		t.Error(s.Err)
 	}

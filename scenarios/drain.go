@@ -28,10 +28,10 @@ func drain(ctx context.Context, cluster Cluster, rec *history.Recorder, deadline
 		if i > 0 {
 			limit = otherReplicas
 		}
-		reading, cancel := context.WithTimeout(ctx, limit)
+		reading, cancel := cluster.Clock().WithTimeout(ctx, limit)
 		d := loadgen.Drain{
 			Admin: cluster.Driver().Admin(), Recorder: rec, Process: drainClient + int32(i),
-			Nodes: []string{node}, Queues: names,
+			Nodes: []string{node}, Queues: names, Sleep: cluster.Clock().Sleep,
 		}
 		_ = d.Run(reading) // what is missing is missing in the history, where the checker sees it
 		cancel()

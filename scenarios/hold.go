@@ -25,20 +25,20 @@ func (u *Unfit) Error() string { return u.Reason }
 
 // hold returns when the load has held its rate for d, with nothing but SEND_OK unless others will do: a slave that does not replicate
 // yet shows in the status, and only there.
-func hold(ctx context.Context, counts func() loadgen.Snapshot, load FaultLoad) error {
+func hold(ctx context.Context, clock Clock, counts func() loadgen.Snapshot, load FaultLoad) error {
 	rate, d := load.Rate, load.Hold
-	began := time.Now()
+	began := clock.Now()
 	since, degraded := began, int64(0)
-	for time.Since(since) < d {
-		if err := sleep(ctx, look); err != nil {
+	for clock.Now()-since < d {
+		if err := clock.Sleep(ctx, look); err != nil {
 			return err
 		}
 		s := counts()
 		other := s.AckedTotal - s.Acked[fullStatus]
 		if float64(s.Rate) < held(rate) || other > degraded && !load.Degraded {
-			since, degraded = time.Now(), other
-			if since.Sub(began) > d+holdLimit {
-				return &Unfit{fmt.Sprintf("the load did not hold %d msg/s before the fault: %d msg/s acknowledged after %.0f s (%v)", rate, s.Rate, since.Sub(began).Seconds(), s.Acked)}
+			since, degraded = clock.Now(), other
+			if since-began > d+holdLimit {
+				return &Unfit{fmt.Sprintf("the load did not hold %d msg/s before the fault: %d msg/s acknowledged after %.0f s (%v)", rate, s.Rate, (since - began).Seconds(), s.Acked)}
 			}
 		}
 	}
@@ -47,7 +47,7 @@ func hold(ctx context.Context, counts func() loadgen.Snapshot, load FaultLoad) e
 
 // held is the rate in msg/s that counts as rate held: arrivals are random, and few arrivals more so.
 func held(rate int) float64 {
-	return min(rateShare*float64(rate), float64(rate)-4*math.Sqrt(float64(rate)))
+	return min(rateShare*float64(rate), float64(rate)-float64(4*math.Sqrt(float64(rate)))) // converted: not fused, on any processor
 }
 
 // fullStatus is the acknowledgement that stands for all that the contract promises.
@@ -78,25 +78,25 @@ const probes = 20
 const gapOf = 10 * time.Second
 
 // keepsServing returns when sends have been acknowledged without a gap for d: the liveness phase.
-func keepsServing(ctx context.Context, counts func() loadgen.Snapshot, rate int, d time.Duration) error {
-	began := time.Now()
+func keepsServing(ctx context.Context, clock Clock, counts func() loadgen.Snapshot, rate int, d time.Duration) error {
+	began := clock.Now()
 	gap := max(healthy, gapOf/time.Duration(max(rate, 1)))
 	since, last, lastAcks := began, began, counts().AckedTotal
 	for {
-		if err := sleep(ctx, look); err != nil {
+		if err := clock.Sleep(ctx, look); err != nil {
 			return err
 		}
-		now, acks := time.Now(), counts().AckedTotal
+		now, acks := clock.Now(), counts().AckedTotal
 		switch {
 		case acks > lastAcks:
 			last, lastAcks = now, acks
-		case now.Sub(last) > gap:
+		case now-last > gap:
 			since = now
 		}
-		if last.After(began) && last.Sub(since) >= d {
+		if last > began && last-since >= d {
 			return nil
 		}
-		if now.Sub(began) > d+backLimit {
+		if now-began > d+backLimit {
 			return &Unfit{fmt.Sprintf("the system did not serve again within %.0f s after the heal", backLimit.Seconds())}
 		}
 	}

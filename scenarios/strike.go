@@ -16,6 +16,7 @@ import (
 type campaign struct {
 	trial   *Trial
 	cluster Cluster
+	clock   Clock
 	counts  func() loadgen.Snapshot // of the load
 	journal *journal
 	say     func(string)
@@ -66,12 +67,12 @@ func (c *campaign) run(ctx context.Context) (err error) {
 	if err := c.still(ctx); err != nil {
 		return err
 	}
-	clock := time.Now()
+	clock := c.clock.Now()
 	for _, a := range acts(c.trial.Schedule) {
-		if err := sleep(ctx, time.Until(clock.Add(a.at))); err != nil {
+		if err := c.clock.Sleep(ctx, clock+a.at-c.clock.Now()); err != nil {
 			return err
 		}
-		began := time.Now()
+		began := c.clock.Now()
 		if a.heal {
 			err = c.heal(ctx, a.fault)
 		} else {
@@ -80,7 +81,7 @@ func (c *campaign) run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		clock = clock.Add(time.Since(began))
+		clock += c.clock.Now() - began
 	}
 	return nil
 }
@@ -129,22 +130,22 @@ func (c *campaign) still(ctx context.Context) error {
 	if t.Load.Quiet == 0 {
 		return nil
 	}
-	if err := sleep(ctx, Phase(t.Index, max(t.Of, 1), c.rng.Float64(), t.Load.Window)); err != nil {
+	if err := c.clock.Sleep(ctx, Phase(t.Index, max(t.Of, 1), c.rng.Float64(), t.Load.Window)); err != nil {
 		return err
 	}
 	c.say(fmt.Sprintf("nothing is sent for %v", t.Load.Quiet))
 	c.quiet(true)
-	return sleep(ctx, t.Load.Quiet)
+	return c.clock.Sleep(ctx, t.Load.Quiet)
 }
 
 // fit waits until a later fault may strike: the group serves again, and the slaves hold what the master holds. One that
 // does not get there is no reason to wait for ever: classic HA has such slaves. Then its copies do not count as caught up.
 func (c *campaign) fit(ctx context.Context, f nemesis.Fault) error {
 	c.say("serving before " + f.String())
-	if err := keepsServing(ctx, c.counts, c.trial.Load.Rate, between); err != nil {
+	if err := keepsServing(ctx, c.clock, c.counts, c.trial.Load.Rate, between); err != nil {
 		return err
 	}
-	waiting, cancel := context.WithTimeout(ctx, catchUpLimit)
+	waiting, cancel := c.clock.WithTimeout(ctx, catchUpLimit)
 	defer cancel()
 	held, err := c.cluster.CatchUp(waiting)
 	for _, node := range held {
@@ -215,7 +216,7 @@ func (c *campaign) heal(ctx context.Context, i int) error {
 
 // healAll ends what is still struck after an error or an interrupt, as well as it can be: nothing of ours may outlive the run.
 func (c *campaign) healAll(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, healLimit)
+	ctx, cancel := c.clock.WithTimeout(ctx, healLimit)
 	defer cancel()
 	for i, struck := range c.struck {
 		if struck != nil && !c.trial.Schedule[i].Kind.TakesDown() { // what was stopped ends with the cluster

@@ -180,7 +180,7 @@ func campaignOn(t *testing.T, cluster *fakeCluster, trial Trial) (*campaign, fun
 	cluster.start = time.Now()
 	cluster.looked = cluster.start
 	trial.Load.Rate = 1000
-	c := &campaign{trial: &trial, cluster: cluster, counts: cluster.counts, journal: j, say: func(string) {}, rng: rand.New(rand.NewPCG(1, 2))}
+	c := &campaign{trial: &trial, cluster: cluster, clock: MachineClock{Start: time.Now()}, counts: cluster.counts, journal: j, say: func(string) {}, rng: rand.New(rand.NewPCG(1, 2))}
 	return c, func() *history.History {
 		closed = true
 		if err := rec.Close(); err != nil {

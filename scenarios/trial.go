@@ -95,7 +95,7 @@ func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out
 		return out, fmt.Errorf("start the cluster: %w", err)
 	}
 	defer func() { err = errors.Join(err, cluster.Close()) }()
-	rec, err := history.Create(t.Dir, t.header(cluster), history.Options{})
+	rec, err := history.Create(t.Dir, t.header(cluster), history.Options{Now: cluster.Clock().Recorded()})
 	if err != nil {
 		return out, fmt.Errorf("history: %w", err)
 	}
@@ -150,7 +150,7 @@ func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Reco
 		System: cluster.Driver(), Topic: topic, Queues: queues,
 		Connections: t.Load.Clients, Outstanding: t.Load.InFlight,
 		Rate: t.Load.Rate, Poisson: true, Body: loadgen.Around(t.Load.Size), Seed: t.Seed,
-		Recorder: rec, FirstProcess: 1, FirstValue: 1, Timeout: t.Load.Timeout,
+		Stage: cluster.Stage(), Recorder: rec, FirstProcess: 1, FirstValue: 1, Timeout: t.Load.Timeout,
 	})
 	if err != nil {
 		return sum, fmt.Errorf("start the load: %w", err)
@@ -183,7 +183,7 @@ func (t Trial) readers(ctx context.Context, cluster Cluster, rec *history.Record
 	for i := range t.Load.Readers {
 		c, err := loadgen.Consume(ctx, loadgen.ConsumeConfig{
 			System: cluster.Driver(), Topic: topic, Queues: queues, Group: fmt.Sprintf("readers-%d", i+1), Pace: t.Load.Pace,
-			Timeout: t.Load.Timeout, Recorder: rec, Process: readerClient + int32(i), CommitInterval: readerCommits, Hold: readerHold,
+			Timeout: t.Load.Timeout, Stage: cluster.Stage(), Recorder: rec, Process: readerClient + int32(i), CommitInterval: readerCommits, Hold: readerHold,
 		})
 		if err != nil {
 			return all, fmt.Errorf("start a consumer: %w", err)
@@ -201,7 +201,7 @@ const readerCommits = 500 * time.Millisecond
 
 // replicated returns when every slave holds what the master held: one that has only connected shows in no status of ASYNC_MASTER.
 func replicated(ctx context.Context, cluster Cluster) error {
-	waiting, cancel := context.WithTimeout(ctx, holdLimit)
+	waiting, cancel := cluster.Clock().WithTimeout(ctx, holdLimit)
 	defer cancel()
 	if _, err := cluster.CatchUp(waiting); err != nil {
 		if ctx.Err() != nil {
@@ -216,21 +216,22 @@ func replicated(ctx context.Context, cluster Cluster) error {
 // strike lets the load hold its rate, does the faults, and sees that the system serves again.
 func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, journal *journal, progress func(string)) error {
 	progress(fmt.Sprintf("holding %d msg/s", t.Load.Rate))
-	if err := hold(ctx, load.Snapshot, t.Load); err != nil {
+	clock := cluster.Clock()
+	if err := hold(ctx, clock, load.Snapshot, t.Load); err != nil {
 		return err
 	}
 	if err := replicated(ctx, cluster); err != nil {
 		return err
 	}
 	c := campaign{
-		trial: &t, cluster: cluster, counts: load.Snapshot, journal: journal, say: progress, rng: rand.New(rand.NewPCG(t.Seed, uint64(t.Index))),
+		trial: &t, cluster: cluster, clock: clock, counts: load.Snapshot, journal: journal, say: progress, rng: rand.New(rand.NewPCG(t.Seed, uint64(t.Index))),
 		quiet: load.Quiet,
 	}
 	if err := c.run(ctx); err != nil {
 		return err
 	}
 	progress("serving again")
-	return keepsServing(ctx, load.Snapshot, t.Load.Rate, t.Load.After)
+	return keepsServing(ctx, clock, load.Snapshot, t.Load.Rate, t.Load.After)
 }
 
 func (t Trial) header(cluster Cluster) history.Header {

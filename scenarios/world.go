@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"holdfast/checker/history"
+	"holdfast/loadgen"
 	"holdfast/loadgen/driver"
 	"holdfast/nemesis"
 	"holdfast/reports/result"
@@ -12,7 +13,7 @@ import (
 
 // World is where clusters run and what can be done to them there.
 type World interface {
-	// Name is sandbox or loopback.
+	// Name is sandbox, loopback or sim.
 	Name() string
 	// Possible returns nil, or why the fault cannot be done in this world to this system.
 	Possible(f nemesis.Fault) error
@@ -50,8 +51,12 @@ type Stamps interface {
 	Role(group, node string)
 }
 
-// Cluster is one broker group under test: real processes with their name server.
+// Cluster is one broker group under test with its name server: real processes, or simulated ones.
 type Cluster interface {
+	// Clock is the time in which it lives.
+	Clock() Clock
+	// Stage is what the threads of its load run on; nil: threads of the operating system.
+	Stage() loadgen.Stage
 	Driver() driver.System
 	// QueueGroup is the broker name, the first part of the names of its queues.
 	QueueGroup() string

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/loadgen"
 	"holdfast/loadgen/driver"
 	"holdfast/loadgen/driver/rocketmq"
 	"holdfast/reports/result"
@@ -22,6 +23,7 @@ const startLimit = 120 * time.Second
 type cell struct {
 	*Group
 	dir       string
+	clock     scenarios.MachineClock
 	system    driver.System
 	others    map[string]System // for rolling upgrades, by version
 	disks     *disks            // nil: the real disk
@@ -47,7 +49,7 @@ func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell,
 	if c.clocks != nil {
 		opt.Env = c.clocks.env
 	}
-	c.down = map[string]bool{}
+	c.down, c.clock = map[string]bool{}, scenarios.MachineClock{Start: time.Now()}
 	var err error
 	if c.Group, err = New(sys, spec.Contract, opt); err != nil {
 		return nil, err
@@ -88,6 +90,12 @@ func brokersOf(site scenarios.Site) int {
 	}
 	return site.Brokers
 }
+
+// Clock is the machine's.
+func (c *cell) Clock() scenarios.Clock { return c.clock }
+
+// Stage is threads.
+func (c *cell) Stage() loadgen.Stage { return nil }
 
 // Driver returns the cluster as its clients see it.
 func (c *cell) Driver() driver.System { return c.system }

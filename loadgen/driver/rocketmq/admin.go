@@ -11,7 +11,6 @@ import (
 
 	"holdfast/broker/remoting"
 	"holdfast/loadgen/driver"
-	"holdfast/loadgen/driver/rocketmq/client"
 )
 
 // Sizes and times of the administrator.
@@ -41,8 +40,7 @@ type call struct {
 
 // dialCall connects to address.
 func (a admin) dialCall(ctx context.Context, address string) (*call, error) {
-	dialer := net.Dialer{Timeout: client.DialTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
+	conn, err := a.s.cfg.World.Dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -153,10 +151,8 @@ func (a admin) CreateTopic(ctx context.Context, topic string, queues int) error 
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if a.s.cfg.World.Sleep(ctx, routePause) != nil {
 			return fmt.Errorf("create topic %s: %w", topic, err)
-		case <-time.After(routePause):
 		}
 	}
 }

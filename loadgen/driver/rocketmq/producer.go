@@ -3,8 +3,6 @@ package rocketmq
 import (
 	"context"
 	"fmt"
-	"os"
-	"sync/atomic"
 	"time"
 
 	"holdfast/loadgen/driver"
@@ -14,9 +12,6 @@ import (
 // connectStep is how often a blocking start looks whether its context has ended.
 const connectStep = 10 * time.Millisecond
 
-// clients counts the clients of this process, for their ids.
-var clients atomic.Int64
-
 // Producer implements driver.System.
 func (s *System) Producer(ctx context.Context, cfg driver.ProducerConfig) (driver.Producer, driver.Env, error) {
 	settings := s.settings(cfg.Topic, cfg.Queues, cfg.Slots, cfg.Timeout)
@@ -25,8 +20,8 @@ func (s *System) Producer(ctx context.Context, cfg driver.ProducerConfig) (drive
 	if err != nil {
 		return nil, nil, err
 	}
-	session.spin = cfg.Spin
-	return producer{session}, session, nil
+	session.SpinFor(cfg.Spin)
+	return producer{session.Session, session.c}, session, nil
 }
 
 // Consumer implements driver.System.
@@ -37,7 +32,7 @@ func (s *System) Consumer(ctx context.Context, cfg driver.ConsumerConfig) (drive
 	if err != nil {
 		return nil, nil, err
 	}
-	return consumer{session}, session, nil
+	return consumer{session.Session, session.c}, session, nil
 }
 
 // settings returns what producers and consumers have in common.
@@ -49,7 +44,7 @@ func (s *System) settings(topic string, queues, slots int, timeout time.Duration
 		NameServers: s.cfg.NameServers, Groups: s.cfg.Groups, Topic: topic, Queues: queues,
 		ProducerGroup: s.cfg.Group, Slots: slots, Timeout: timeout,
 		RouteInterval: s.cfg.RouteInterval, DialBackoff: s.cfg.DialBackoff, Form: s.cfg.Form, RunID: s.cfg.RunID,
-		ClientID: fmt.Sprintf("holdfast@%d#%d", os.Getpid(), clients.Add(1)),
+		ClientID: s.cfg.World.ClientID(),
 		NodeName: s.nodeName, Quorum: s.cfg.Quorum,
 	}
 }
@@ -63,15 +58,16 @@ func (s *System) nodeName(address string) string {
 }
 
 // connect makes a client and drives it until it has all its connections.
-func (s *System) connect(ctx context.Context, settings client.Config, clock func() time.Duration) (*session, error) {
-	start := time.Now()
+func (s *System) connect(ctx context.Context, settings client.Config, clock func() time.Duration) (*connected, error) {
+	start := s.cfg.World.Wall()
 	if clock == nil {
 		clock = func() time.Duration { return time.Since(start) }
 	}
 	settings.WallMS = start.UnixMilli() - clock().Milliseconds()
-	session := newSession(client.New(settings, clock()), clock)
+	c := client.New(settings, clock())
+	session := &connected{s.cfg.World.Session(c, clock), c}
 	var none [1]driver.Completion
-	for !session.c.Connected() {
+	for !c.Connected() {
 		if err := ctx.Err(); err != nil {
 			_ = session.Close() // the context's error says why
 			return nil, fmt.Errorf("find the masters of topic %s at %v: %w", settings.Topic, settings.NameServers, err)
@@ -81,36 +77,48 @@ func (s *System) connect(ctx context.Context, settings client.Config, clock func
 	return session, nil
 }
 
+// connected is a client with what drives it.
+type connected struct {
+	Session
+	c *client.Client
+}
+
 // producer implements driver.Producer.
-type producer struct{ s *session }
+type producer struct {
+	s Session
+	c *client.Client
+}
 
 func (p producer) Send(slot uint32, m *driver.Message) error {
-	if err := p.s.c.Send(p.s.now, slot, m); err != nil {
+	if err := p.c.Send(p.s.Instant(), slot, m); err != nil {
 		return err
 	}
-	p.s.sent(len(m.Body))
+	p.s.Sent(len(m.Body))
 	return nil
 }
 
 // Abandon implements driver.Abandoner.
-func (p producer) Abandon(node string) { p.s.c.Abandon(p.s.now, node) }
+func (p producer) Abandon(node string) { p.c.Abandon(p.s.Instant(), node) }
 
 func (p producer) Close() error { return p.s.Close() }
 
 // consumer implements driver.Consumer.
-type consumer struct{ s *session }
-
-func (c consumer) Poll(slot uint32, queue int32, from int64, limit int) error {
-	return c.s.c.Poll(c.s.now, slot, queue, from, limit)
+type consumer struct {
+	s Session
+	c *client.Client
 }
 
-func (c consumer) Polled(slot uint32) *driver.Polled { return c.s.c.Polled(slot) }
+func (c consumer) Poll(slot uint32, queue int32, from int64, limit int) error {
+	return c.c.Poll(c.s.Instant(), slot, queue, from, limit)
+}
+
+func (c consumer) Polled(slot uint32) *driver.Polled { return c.c.Polled(slot) }
 
 func (c consumer) Commit(slot uint32, queue int32, offset int64) error {
-	return c.s.c.Commit(c.s.now, slot, queue, offset)
+	return c.c.Commit(c.s.Instant(), slot, queue, offset)
 }
 
 // Abandon implements driver.Abandoner.
-func (c consumer) Abandon(node string) { c.s.c.Abandon(c.s.now, node) }
+func (c consumer) Abandon(node string) { c.c.Abandon(c.s.Instant(), node) }
 
 func (c consumer) Close() error { return c.s.Close() }

@@ -24,7 +24,7 @@ func (a admin) ReadReplica(ctx context.Context, node, queue string, from int64) 
 		return driver.ReplicaRead{}, err
 	}
 	defer k.Close()
-	r := replicaReader{call: k, topic: topic, queueID: queueID, runID: a.s.cfg.RunID, next: from}
+	r := replicaReader{call: k, sleep: a.s.cfg.World.Sleep, topic: topic, queueID: queueID, runID: a.s.cfg.RunID, next: from}
 	for !r.complete {
 		if err := r.pull(ctx); err != nil {
 			return driver.ReplicaRead{}, err
@@ -39,6 +39,7 @@ func (a admin) ReadReplica(ctx context.Context, node, queue string, from int64) 
 // replicaReader is one complete read under way.
 type replicaReader struct {
 	call     *call
+	sleep    func(context.Context, time.Duration) error
 	topic    string
 	queueID  int32
 	runID    uint64
@@ -75,12 +76,7 @@ func (r *replicaReader) pull(ctx context.Context) error {
 	if r.complete || r.stood == 0 {
 		return nil
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(standPause):
-		return nil
-	}
+	return r.sleep(ctx, standPause)
 }
 
 // take adds what one pull brought, and decides whether the read is complete.

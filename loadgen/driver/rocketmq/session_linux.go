@@ -250,8 +250,14 @@ func (s *session) read(id int) {
 	}
 }
 
-// sent counts queued bytes, and lets a large batch leave early.
-func (s *session) sent(n int) {
+// Instant implements Session.
+func (s *session) Instant() time.Duration { return s.now }
+
+// SpinFor implements Session.
+func (s *session) SpinFor(d time.Duration) { s.spin = d }
+
+// Sent counts queued bytes, and lets a large batch leave early.
+func (s *session) Sent(n int) {
 	if s.unsent += n; s.unsent >= flushBytes {
 		s.flush()
 	}

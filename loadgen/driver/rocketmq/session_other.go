@@ -13,8 +13,6 @@ import (
 type session struct {
 	c     *client.Client
 	clock func() time.Duration
-	now   time.Duration
-	spin  time.Duration
 }
 
 func newSession(c *client.Client, clock func() time.Duration) *session {
@@ -28,6 +26,10 @@ func (s *session) Wait(until time.Duration, _ []driver.Completion) int {
 	return 0
 }
 
-func (s *session) sent(int) {}
+func (s *session) Instant() time.Duration { return s.clock() }
+
+func (s *session) SpinFor(time.Duration) {}
+
+func (s *session) Sent(int) {}
 
 func (s *session) Close() error { return nil }

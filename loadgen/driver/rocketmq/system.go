@@ -6,12 +6,18 @@
 package rocketmq
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"holdfast/broker/remoting"
+	"holdfast/loadgen/driver"
+	"holdfast/loadgen/driver/rocketmq/client"
 )
 
 // ErrConfig says that a Config is wrong; the text names the field and what it may be.
@@ -37,6 +43,68 @@ type Config struct {
 	Quorum        bool          // the brokers' log is replicated by DLedger: a lack of replicas is noticed after the append
 	Group         string        // producer group; default "holdfast"
 	RunID         uint64        // carried by every body; messages of other runs are reported as values that nobody sent
+
+	World World // how to get at the cluster and at time; the zero value: sockets and the machine's clock
+}
+
+// World replaces the machine that clients run on, for a simulator. A nil field is the machine's own.
+type World struct {
+	// Session returns what drives a client on the thread of whoever calls its Wait.
+	Session func(c *client.Client, clock func() time.Duration) Session
+	// Dial connects for the blocking calls of an administrator. It need not know deadlines that are set to any other time than
+	// that of a request.
+	Dial  func(ctx context.Context, address string) (net.Conn, error)
+	Sleep func(ctx context.Context, d time.Duration) error
+	Wall  func() time.Time
+	// ClientID names the next client.
+	ClientID func() string
+}
+
+// Session drives one client: it does what the client asks for and tells it what happens, while somebody waits.
+type Session interface {
+	driver.Env
+	// Instant is the time of the last look at the clock, at which the client is called.
+	Instant() time.Duration
+	// Sent counts bytes that were queued, so that a large batch may leave before Wait.
+	Sent(bytes int)
+	// SpinFor has Wait be awake so long before its time.
+	SpinFor(d time.Duration)
+	Close() error
+}
+
+// withDefaults fills in the machine.
+func (w World) withDefaults() World {
+	if w.Session == nil {
+		w.Session = func(c *client.Client, clock func() time.Duration) Session { return newSession(c, clock) }
+	}
+	if w.Dial == nil {
+		w.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			dialer := net.Dialer{Timeout: client.DialTimeout}
+			return dialer.DialContext(ctx, "tcp", address)
+		}
+	}
+	if w.Sleep == nil {
+		w.Sleep = sleep
+	}
+	if w.Wall == nil {
+		w.Wall = time.Now
+	}
+	if w.ClientID == nil {
+		w.ClientID = func() string { return fmt.Sprintf("holdfast@%d#%d", os.Getpid(), clients.Add(1)) }
+	}
+	return w
+}
+
+// clients counts the clients of this process, for their ids.
+var clients atomic.Int64
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // withDefaults returns c with every default filled in.
@@ -56,6 +124,7 @@ func (c Config) withDefaults() Config {
 			c.Addresses[node] = address
 		}
 	}
+	c.World = c.World.withDefaults()
 	return c
 }
 
