@@ -90,7 +90,7 @@ func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out
 		return out, err
 	}
 	progress("starting the cluster")
-	cluster, err := world.Open(ctx, Spec{Dir: filepath.Join(t.Dir, "cluster"), Contract: t.Contract, Topic: topic, Queues: queues, Faulty: true, Site: t.Site})
+	cluster, err := world.Open(ctx, Spec{Dir: filepath.Join(t.Dir, "cluster"), Contract: t.Contract, Seed: t.Seed, Topic: topic, Queues: queues, Faulty: true, Site: t.Site})
 	if err != nil {
 		return out, fmt.Errorf("start the cluster: %w", err)
 	}

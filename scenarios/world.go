@@ -25,6 +25,7 @@ type World interface {
 type Spec struct {
 	Dir      string // logs, configurations and stores go below it; exists and is empty
 	Contract result.Contract
+	Seed     uint64 // of what a simulated world leaves to chance
 	Topic    string
 	Queues   int
 	Faulty   bool // the world's faults must be possible: stores on its disks, nodes on its network
