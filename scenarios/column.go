@@ -40,6 +40,14 @@ func (c Column) site() Site {
 	}
 }
 
+// Trial returns trial index of a cell of the column, for a contract of a system; what the scenario leaves open of the load is l's.
+func (c Column) Trial(sys result.System, contract result.Contract, l FaultLoad, seed uint64, index, of int) Trial {
+	return Trial{
+		Name: cellID(contract, c.Name()), Scenario: c.Name(), System: sys, Contract: contract, Site: c.site(), Index: index, Of: of, Seed: seed,
+		Load: c.load(l), Schedule: c.Schedule(seed), Compare: c.Scenario.Stores == "compare", Promise: c.Scenario.Promise,
+	}
+}
+
 // load returns the column's load: what the scenario says, and what it leaves open as the world has it for the system.
 func (c Column) load(l FaultLoad) FaultLoad {
 	w := c.Scenario.Load

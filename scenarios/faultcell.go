@@ -90,13 +90,8 @@ func (c *faultCell) finish() result.Cell {
 // run again, alone, resumed or beside other systems, draws the same.
 func (c *faultCell) trial(i int) Trial {
 	m, id, column := c.m, c.plan.ID, c.plan.Column
-	t := Trial{
-		Name: id, Scenario: column.Name(), System: m.System, Contract: c.plan.Contract, Site: column.site(), Index: i, Of: c.plan.Cuts,
-		Seed: subSeed(m.Seed, cellID(c.plan.Contract, column.Name()), i), Load: column.load(m.Fault), Alone: i < m.alone(column),
-		Compare: column.Scenario.Stores == "compare", Promise: column.Scenario.Promise,
-		Dir: filepath.Join(m.Out, "cells", id, fmt.Sprintf("cut-%d", i+1)),
-	}
-	t.Schedule = column.Schedule(t.Seed)
+	t := column.Trial(m.System, c.plan.Contract, m.Fault, subSeed(m.Seed, cellID(c.plan.Contract, column.Name()), i), i, c.plan.Cuts)
+	t.Name, t.Alone, t.Dir = id, i < m.alone(column), filepath.Join(m.Out, "cells", id, fmt.Sprintf("cut-%d", i+1))
 	if column.Seed != 0 {
 		t.Schedule = column.Schedule(column.Seed + uint64(i))
 	}

@@ -90,7 +90,7 @@ func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out
 		return out, err
 	}
 	progress("starting the cluster")
-	cluster, err := world.Open(ctx, Spec{Dir: filepath.Join(t.Dir, "cluster"), Contract: t.Contract, Seed: t.Seed, Topic: topic, Queues: queues, Faulty: true, Site: t.Site})
+	cluster, err := world.Open(ctx, t.Spec())
 	if err != nil {
 		return out, fmt.Errorf("start the cluster: %w", err)
 	}
@@ -107,11 +107,39 @@ func (t Trial) Run(ctx context.Context, world World, progress func(string)) (out
 	if out.History, err = history.Open(t.Dir); err != nil { // from the file, as anybody else would
 		return out, fmt.Errorf("read the history back: %w", err)
 	}
-	if err := early(out.History); err != nil {
+	return out, out.judge()
+}
+
+// RunInMemory is Run on a cluster that stands already, without a file: for simulations by the thousand. The caller closes the cluster.
+func (t Trial) RunInMemory(ctx context.Context, cluster Cluster) (out Outcome, err error) {
+	rec, err := history.Create("", t.header(cluster), history.Options{Memory: true, SegmentBytes: segmentInMemory, Now: cluster.Clock().Recorded()})
+	if err != nil {
+		return out, fmt.Errorf("history: %w", err)
+	}
+	if err := errors.Join(t.record(ctx, cluster, rec, &out, func(string) {}), rec.Close()); err != nil {
 		return out, err
 	}
-	out.Verdict = checker.Check(out.History)
-	return out, nil
+	if out.History, err = rec.History(); err != nil {
+		return out, fmt.Errorf("history: %w", err)
+	}
+	return out, out.judge()
+}
+
+// segmentInMemory is the size of a shard's first piece: a simulated load has some thousand operations.
+const segmentInMemory = 64 << 10
+
+// judge checks the history.
+func (o *Outcome) judge() error {
+	if err := early(o.History); err != nil {
+		return err
+	}
+	o.Verdict = checker.Check(o.History)
+	return nil
+}
+
+// Spec says what cluster the trial needs.
+func (t Trial) Spec() Spec {
+	return Spec{Dir: filepath.Join(t.Dir, "cluster"), Contract: t.Contract, Seed: t.Seed, Topic: topic, Queues: queues, Faulty: true, Site: t.Site}
 }
 
 // freshDir makes dir, without what an interrupted matrix left in it.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"holdfast/broker"
+	"holdfast/broker/remoting"
 	"holdfast/broker/route"
 	"holdfast/broker/server"
 	"holdfast/broker/store"
@@ -109,8 +110,12 @@ func open(ctx context.Context, l *loop, profile string, opt Options, spec scenar
 		}
 	}
 	var err error
+	form := remoting.JSON
+	if opt.Binary {
+		form = remoting.Binary
+	}
 	c.system, err = rocketmq.New(rocketmq.Config{
-		NameServers: []string{c.nameServer().String()}, Groups: []string{groupName}, Nodes: nodes, RunID: opt.Seed, World: c.world(),
+		Form: form, NameServers: []string{c.nameServer().String()}, Groups: []string{groupName}, Nodes: nodes, RunID: opt.Seed, World: c.world(),
 	})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ type Options struct {
 	Sync    [2]time.Duration // of an fsync
 	Segment int64            // bytes of a commit log file
 	Chunk   int              // bytes of a piece of the log in memory
+	Binary  bool             // clients write their headers in RocketMQ's binary form, else as JSON
 }
 
 // speeds are how long the jobs of a disk take.
@@ -33,10 +34,17 @@ func Draw(seed uint64) Options {
 		o.Latency = [2]time.Duration{200 * time.Microsecond, 5 * time.Millisecond}
 		o.Sync = [2]time.Duration{2 * time.Millisecond, 40 * time.Millisecond}
 	}
+	o.Binary = rng.IntN(2) == 0
 	if rng.IntN(3) == 0 {
 		o.Segment, o.Chunk = 32<<10<<rng.IntN(3), 4<<10
 	}
 	return o
+}
+
+// capacity is a rate (msg/s) that the machine holds easily with so many sends outstanding, whatever the contract waits for.
+func (o Options) capacity(outstanding int) int {
+	slowest := 3*o.Sync[1] + 6*o.Latency[1] + 4*o.Write[1]
+	return int(int64(outstanding) * int64(time.Second) / int64(slowest))
 }
 
 // Plain returns the options of a seed that stand for an ordinary machine.

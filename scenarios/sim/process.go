@@ -40,6 +40,7 @@ type process struct {
 
 	born    time.Duration
 	out     broker.Output
+	scratch []byte // of reply
 	ended   bool
 	stopped bool // in order
 	failed  error

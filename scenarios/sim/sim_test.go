@@ -1,27 +1,73 @@
 package sim
 
 import (
+	"fmt"
+	"os"
+	"strconv"
 	"testing"
+	"time"
 
 	"holdfast/reports/result"
 	"holdfast/scenarios"
 	"holdfast/scenarios/scenario"
-	"os"
-	"time"
 )
 
 func TestTry(t *testing.T) {
-	s, err := scenario.Embedded(os.Getenv("SCEN"))
+	s, err := scenario.Load(os.Getenv("SCEN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := strconv.Atoi(os.Getenv("N"))
+	rows, err := scenarios.SelectContracts([]string{os.Getenv("C")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	tr := scenarios.Trial{Name: "try", Scenario: s.Name, System: result.System{Name: "reference", Profile: "rocketmq-5"}, Of: 1,
-		Contract: result.Contract{BrokerRole: "ASYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 1}, Seed: 5, Dir: t.TempDir(),
-		Load: scenarios.FaultLoad{Rate: 2000, Size: 1024, Hold: 1500 * time.Millisecond, After: 800 * time.Millisecond, MinAcks: 500,
-			Window: 500 * time.Millisecond, Drain: 20 * time.Second, Timeout: 8 * time.Second, Clients: 2, InFlight: 4096, Readers: 1},
-		Schedule: s.Schedule(5)}
-	out, err := tr.Run(t.Context(), World{Profile: "rocketmq-5"}, func(p string) { t.Log(time.Since(began), p) })
-	t.Logf("%v %v %v\n%+v %v", time.Since(began), err, out.Effect, out.Verdict.Verdict, out.Verdict.Lost)
-	t.Log(out.Verdict.Acked, out.Verdict.Anomalies, out.Verdict.Reasons)
+	verdicts := map[string]int{}
+	sends, steps, ops, virtual := 0, uint64(0), 0, time.Duration(0)
+	marks := map[string]int{}
+	for seed := range n {
+		r, err := Case{Scenario: s, Profile: "rocketmq-5", Contract: rows[0], Seed: uint64(seed)}.Do(t.Context(), Watch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := r.Verdict.Verdict.String()
+		if r.Broken != "" {
+			v = "broken: " + r.Broken
+		}
+		if v != "kept" && verdicts[v] < 2 {
+			t.Log(seed, v, r.Verdict.Lost, r.Verdict.Anomalies, r.Verdict.Reasons, fmt.Sprintf("%x", r.Hash))
+		}
+		for m, k := range r.Marks {
+			marks[m] += k
+		}
+		verdicts[v]++
+		sends += r.Sends
+		steps += r.Steps
+		ops += r.Ops
+		virtual += r.Virtual
+	}
+	took := time.Since(began)
+	t.Log("ops", ops/n, "virtual", virtual/time.Duration(n))
+	t.Log(verdicts, "sends", sends/n, "steps", steps/uint64(n), "seeds/s", float64(n)/took.Seconds())
+	t.Log(marks)
+}
+
+var _ = result.Contract{}
+
+func TestReplay(t *testing.T) {
+	s, err := scenario.Load("storm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, _ := scenarios.SelectContracts([]string{"SYNC_MASTER/2+ASYNC_FLUSH"})
+	hashes := map[uint64]int{}
+	for range 20 {
+		r, err := Case{Scenario: s, Profile: "rocketmq-5", Contract: rows[0], Seed: 7}.Do(t.Context(), Watch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashes[r.Hash]++
+	}
+	t.Log(hashes)
 }

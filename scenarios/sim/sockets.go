@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"holdfast/broker"
@@ -82,13 +83,13 @@ func (p *process) forgetClient(id broker.ConnID) {
 func (p *process) reply(replies []broker.Reply) {
 	for i := 0; i < len(replies); {
 		conn := replies[i].Conn
-		var b []byte
-		var err error
+		b, err := p.scratch[:0], error(nil)
 		for ; i < len(replies) && replies[i].Conn == conn; i++ {
 			if err == nil {
 				b, err = p.machine.AppendReply(b, &replies[i])
 			}
 		}
+		p.scratch = b
 		e := p.conns[conn]
 		if e == nil {
 			continue
@@ -97,7 +98,7 @@ func (p *process) reply(replies []broker.Reply) {
 			p.dropClient(conn, e)
 			continue
 		}
-		e.send(b)
+		e.send(slices.Clone(b))
 	}
 }
 
