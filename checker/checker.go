@@ -63,12 +63,13 @@ const (
 type Result struct {
 	File         string           `json:"file,omitempty"`
 	Verdict      Verdict          `json:"verdict"`
-	Linearizable string           `json:"linearizable"` // valid, invalid, unknown
-	Acked        map[string]int64 `json:"acked"`        // messages by the status of their first acknowledgement
-	Lost         map[string]int64 `json:"lost"`         // of these; only what was lost
-	Unknown      int64            `json:"unknown"`      // sends without a definite outcome
-	Anomalies    map[string]int64 `json:"anomalies"`    // messages, for polls answers; absent when zero
-	Findings     []Finding        `json:"findings"`     // at least one of each anomaly, 100 at most
+	Linearizable string           `json:"linearizable"`       // valid, invalid, unknown
+	Acked        map[string]int64 `json:"acked"`              // messages by the status of their first acknowledgement
+	Lost         map[string]int64 `json:"lost"`               // of these; only what was lost
+	Unknown      int64            `json:"unknown"`            // sends without a definite outcome
+	Anomalies    map[string]int64 `json:"anomalies"`          // messages, for polls answers; absent when zero
+	Violated     []string         `json:"violated,omitempty"` // anomalies that break a promise, where a verdict may be founded on them
+	Findings     []Finding        `json:"findings"`           // at least one of each anomaly, 100 at most
 	Reasons      []string         `json:"reasons"`
 	Figures      Figures          `json:"figures"`
 }
@@ -138,8 +139,8 @@ func Check(h *history.History) Result {
 	doubts := doubts(ev, lost)
 	switch {
 	case all.Worst() == anomaly.Violation && !damaged:
-		r.Verdict = Violated
-		r.Reasons = append(r.Reasons, "promised and not kept: "+strings.Join(all.Violated(), ", "))
+		r.Verdict, r.Violated = Violated, all.Violated()
+		r.Reasons = append(r.Reasons, "promised and not kept: "+strings.Join(r.Violated, ", "))
 	case len(doubts) > 0:
 		r.Verdict = Inconclusive
 	case all.Worst() == anomaly.Excused:

@@ -27,6 +27,7 @@ type Scenario struct {
 	Promise   *Promise         // what SEND_OK stands for, where brokerRole and flushDiskType do not say it; nil: they do
 	Stores    string           // compare, or none
 	Cuts      int              // trials, 1 or more
+	Marks     []string         // states that a search of seeds in the simulator must reach
 	Expect    []Expect         // the first that is for a system and a contract holds
 }
 

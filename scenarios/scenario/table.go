@@ -72,6 +72,7 @@ func scenarioForm() *object {
 		{key: "promise", doc: "What SEND_OK stands for in a group that elects its master. Default: what brokerRole and flushDiskType say.", form: optional{of: promiseForm()}, of: at(func(s *Scenario) any { return &s.Promise })},
 		{key: "stores", doc: "compare: after the reads the nodes are killed, and the stores compared byte by byte. Default none.", form: wordsOf([]string{"none", "compare"}), of: at(func(s *Scenario) any { return &s.Stores })},
 		{key: "cuts", doc: "Trials, each on fresh stores. Power cuts are spread over the flush window by their number. Default 3.", form: integer{min: 1, max: 10_000}, of: at(func(s *Scenario) any { return &s.Cuts })},
+		{key: "marks", doc: "States that a search of seeds in the simulator must reach, or it proves nothing.", form: list{of: wordsOf(MarkNames()), max: 50}, of: at(func(s *Scenario) any { return &s.Marks })},
 		{key: "expect", doc: "What must come out, pooled over the trials. Of a list the first entry that is for the system and the contract holds.", form: list{of: expectForm(), max: 50, lenient: true}, of: at(func(s *Scenario) any { return &s.Expect })},
 	}
 	return f

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -246,6 +247,9 @@ func (e *end) push(b []byte) {
 	}
 	arrives := max(w.l.now+w.hop(e.host, e.peer.host)+w.delay(y, len(b)), e.last+1)
 	e.last = arrives
+	if t := w.l.trace; t.keep {
+		t.moves = append(t.moves, Move{At: w.l.now, Node: e.host.name, To: e.peer.host.name, Till: arrives, Kind: "message", Text: fmt.Sprintf("%d bytes", len(b))})
+	}
 	w.l.at(arrives, func() { e.arrive(b) })
 }
 

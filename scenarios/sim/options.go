@@ -47,6 +47,9 @@ func (o Options) capacity(outstanding int) int {
 	return int(int64(outstanding) * int64(time.Second) / int64(slowest))
 }
 
+// rateMin is the least rate (msg/s) at which a run has enough messages to tell anything.
+const rateMin = 100
+
 // Plain returns the options of a seed that stand for an ordinary machine.
 func Plain(seed uint64) Options {
 	return Options{

@@ -14,6 +14,7 @@ import (
 	"holdfast/broker/replica"
 	"holdfast/broker/store"
 	"holdfast/broker/vfs"
+	"holdfast/scenarios/scenario"
 )
 
 // machine is a node as its driver sees it: a broker or a name server.
@@ -446,7 +447,7 @@ func (p *process) note(ev *broker.Event, out *broker.Output) {
 		t.mix(2, uint64(out.Sync.Upto))
 	}
 	if ev.Kind == broker.KindSynced && len(out.Replies) > 1 {
-		t.mark("group commit of several")
+		t.mark(scenario.MarkGroupCommit)
 	}
 	p.markReplies(out.Replies)
 	p.markNotes(out)
@@ -468,13 +469,13 @@ func (p *process) markReplies(replies []broker.Reply) {
 
 // markedNotes are remarks of nodes that stand for a state.
 var markedNotes = []struct{ prefix, mark string }{
-	{"slave reports", "slave beyond the master's end"},
-	{"slave silent", "slave given up"},
-	{"the disk is full", "disk full"},
-	{"the disk has space again", "disk has space again"},
-	{"chunk for", "chunk refused"},
-	{"the master is at", "master found"},
-	{"name server", "name server away"},
+	{"slave reports", scenario.MarkSlaveBeyond},
+	{"slave silent", scenario.MarkSlaveGivenUp},
+	{"the disk is full", scenario.MarkDiskFull},
+	{"the disk has space again", scenario.MarkDiskSpace},
+	{"chunk for", scenario.MarkChunkRefused},
+	{"the master is at", scenario.MarkMasterFound},
+	{"name server", scenario.MarkAway},
 }
 
 func (p *process) markNotes(out *broker.Output) {
@@ -486,7 +487,7 @@ func (p *process) markNotes(out *broker.Output) {
 		}
 	}
 	if out.Halt != nil {
-		p.l.trace.mark("halted")
+		p.l.trace.mark(scenario.MarkHalted)
 	}
 }
 
@@ -498,8 +499,8 @@ func (p *process) markRecovery(r *store.Recovery) {
 		reached bool
 		mark    string
 	}{
-		{r.Clean, "closed cleanly"}, {!r.Clean, "not closed"}, {r.CutBytes > 0, "torn tail recovered"},
-		{r.Rewritten > 0, "tail written anew"}, {r.Removed > 0, "file behind the end removed"}, {r.Rebuilt, "consume queues rebuilt"},
+		{r.Clean, scenario.MarkCleanClose}, {!r.Clean, scenario.MarkNotClosed}, {r.CutBytes > 0, scenario.MarkTornTail},
+		{r.Rewritten > 0, scenario.MarkTailRewritten}, {r.Removed > 0, scenario.MarkFileRemoved}, {r.Rebuilt, scenario.MarkQueuesRebuilt},
 	} {
 		if m.reached {
 			t.mark(m.mark)

@@ -38,6 +38,7 @@ type Run struct {
 	Unfit   bool   // Broken says why the run proves nothing; else the harness is at fault
 	Marks   map[string]int
 	Moves   []Move // when asked for
+	Nodes   []string
 	History *history.History
 }
 
@@ -62,6 +63,7 @@ func (c Case) Do(ctx context.Context, watch Watch) (Run, error) {
 	var out scenarios.Outcome
 	if err == nil {
 		out, err = t.RunInMemory(ctx, cluster)
+		r.Nodes = cluster.Nodes()
 		err = errors.Join(err, cluster.Close())
 	}
 	r.Steps, r.Virtual, r.Marks, r.Moves, r.History = l.steps, l.now, l.trace.marks, l.trace.moves, out.History
@@ -93,6 +95,9 @@ func (c Case) trial(opt Options) scenarios.Trial {
 	size := int(s.Load.Size)
 	draw(&s.Load.Clients, fresh.Clients, 1, 2, 3)
 	draw(&s.Load.Outstanding, fresh.Outstanding, 1, 8, 4096)
+	if s.Load.Rate == 0 && opt.capacity(s.Load.Clients*s.Load.Outstanding) < rateMin {
+		s.Load.Outstanding = fresh.Outstanding
+	}
 	draw(&size, int(fresh.Size), 64, 128, 256, 1024)
 	draw(&s.Load.Consumers, fresh.Consumers, 0, 1, 2)
 	s.Load.Size = int64(size)
@@ -103,6 +108,19 @@ func (c Case) trial(opt Options) scenarios.Trial {
 	column := scenarios.Column{Scenario: s}
 	sys := result.System{Name: "reference", Profile: c.Profile}
 	return column.Trial(sys, c.Contract, base, c.Seed, int(c.Seed%strata), strata)
+}
+
+// Supports returns nil, or why the scenario cannot be simulated.
+func Supports(s scenario.Scenario) error {
+	if s.Cluster.Mode != "classic" {
+		return fmt.Errorf("scenario %s has cluster.mode %s; the simulator has classic groups", s.Name, s.Cluster.Mode)
+	}
+	for _, f := range s.Schedule(0) {
+		if err := (World{}).Possible(f); err != nil {
+			return fmt.Errorf("scenario %s: %w", s.Name, err)
+		}
+	}
+	return nil
 }
 
 // Replay is the command that repeats the run.
