@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/broker/durability"
 	"holdfast/checker"
 	"holdfast/reports"
 	"holdfast/reports/result"
@@ -113,7 +114,7 @@ func (f *simFlags) plan() (*simPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	sys, err := cluster.ParseSystem(f.system)
+	sys, err := simulated(f.system)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +144,14 @@ func (f *simFlags) plan() (*simPlan, error) {
 		return usage("--trace is of one run: give --seed and one contract with --contracts")
 	}
 	return p, nil
+}
+
+// simulated is cluster.ParseSystem with the profile that only the simulator offers.
+func simulated(name string) (cluster.System, error) {
+	if name == cluster.Reference+":"+string(durability.Holdfast) {
+		return cluster.System{Name: cluster.Reference, Profile: string(durability.Holdfast)}, nil
+	}
+	return cluster.ParseSystem(name)
 }
 
 // range_ reads --seed, --seeds and --shard.
@@ -207,13 +216,16 @@ type seedLine struct {
 	Faults    int              `json:"faults"`
 	Messages  int              `json:"messages"`
 	Anomalies map[string]int64 `json:"anomalies"`
+	Violated  []string         `json:"violated,omitempty"` // anomalies that break a promise
+	Stuck     bool             `json:"stuck,omitempty"`    // after the faults had ended the group did not get to serve again
+	Ops       int              `json:"operations"`         // sends, polls, commits and reads
 	Reasons   []string         `json:"reasons,omitempty"`
 }
 
 func lineOf(r *sim.Run) seedLine {
 	line := seedLine{
 		Seed: r.Case.Seed, Contract: scenarios.ContractName(r.Case.Contract), TraceHash: fmt.Sprintf("%016x", r.Hash), Verdict: r.Verdict.Verdict.String(),
-		Faults: r.Faults, Messages: r.Sends, Anomalies: r.Verdict.Anomalies, Reasons: r.Verdict.Reasons,
+		Faults: r.Faults, Messages: r.Sends, Anomalies: r.Verdict.Anomalies, Violated: r.Verdict.Violated, Stuck: r.Stuck, Ops: r.Ops, Reasons: r.Verdict.Reasons,
 	}
 	if r.Broken != "" {
 		line.Verdict, line.Reasons = checker.Inconclusive.String(), []string{r.Broken}

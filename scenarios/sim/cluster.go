@@ -73,6 +73,7 @@ type Cluster struct {
 	ns       *process
 	promoted bool
 	clients  int
+	injected int // faults
 	lives    uint64
 	poll     time.Duration
 }
@@ -426,7 +427,7 @@ func (c *Cluster) Aim(ctx context.Context, aim scenarios.Aim) (time.Duration, er
 		limited, cancel := c.Clock().WithTimeout(ctx, max(syncLimit, 2*aim.Window))
 		defer cancel()
 		if err := c.l.pump(limited, never, func() bool { return d.syncs > seen }); err != nil {
-			return fmt.Errorf("no fsync of the commit log of %s within %v", c.Master(), syncLimit)
+			return &scenarios.Unfit{Reason: fmt.Sprintf("no fsync of the commit log of %s within %v", c.Master(), syncLimit)}
 		}
 		return nil
 	}

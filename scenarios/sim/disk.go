@@ -116,7 +116,7 @@ func (p *platter) lateness() time.Duration {
 // flip changes n bits of what a prefix of paths holds, and returns how many bytes that changed.
 func (p *platter) flip(prefix string, n int, pick func(n int64) int64) (int64, error) {
 	names, err := p.mem.List(prefix)
-	if err != nil {
+	if err != nil || len(names) == 0 {
 		return 0, err
 	}
 	flipped := int64(0)

@@ -37,6 +37,7 @@ func (c *Cluster) Inject(ctx context.Context, f nemesis.Fault, stamps scenarios.
 	for _, m := range on {
 		s.names = append(s.names, m.name)
 	}
+	c.injected++
 	c.tell("fault", "%s of %v", f.Kind, s.names)
 	stamps.Fault(s.step(f.Kind, "start", nil))
 	if !f.Kind.TakesDown() {

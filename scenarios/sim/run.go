@@ -36,6 +36,7 @@ type Run struct {
 	Verdict checker.Result
 	Broken  string // why there is no verdict: the harness, or the system, could not go on
 	Unfit   bool   // Broken says why the run proves nothing; else the harness is at fault
+	Stuck   bool   // after its faults had ended the group did not get to serve again, for the reason that Broken says
 	Marks   map[string]int
 	Moves   []Move // when asked for
 	Nodes   []string
@@ -73,6 +74,7 @@ func (c Case) Do(ctx context.Context, watch Watch) (Run, error) {
 		}
 		var unfit *scenarios.Unfit
 		r.Broken, r.Unfit = err.Error(), errors.As(err, &unfit)
+		r.Stuck = r.Unfit && cluster != nil && cluster.injected > 0
 	} else {
 		h := out.History
 		r.Verdict, r.Sends, r.Ops = out.Verdict, len(h.Sends), len(h.Sends)+len(h.Fetches)+len(h.Commits)
