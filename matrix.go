@@ -239,7 +239,7 @@ func (f *matrixFlags) validate() error {
 		return fmt.Errorf("--rtt %v is out of range; allowed: 0s to 1s", f.rtt)
 	}
 	for _, w := range []struct{ flag, got, allowed string }{
-		{"--world", f.world, "auto sandbox loopback"}, {"--fail-on", f.failOn, "violated loss"}, {"--output", f.output, "human json"},
+		{"--world", f.world, strings.Join(worldNames, " ")}, {"--fail-on", f.failOn, "violated loss"}, {"--output", f.output, "human json"},
 	} {
 		if w.got != "" && !slices.Contains(strings.Fields(w.allowed), w.got) {
 			return fmt.Errorf("%s %q is unknown; allowed: %s", w.flag, w.got, strings.ReplaceAll(w.allowed, " ", ", "))

@@ -29,6 +29,7 @@ import (
 	"holdfast/scenarios/cluster"
 	"holdfast/scenarios/cluster/host"
 	"holdfast/scenarios/cluster/sandbox"
+	"holdfast/scenarios/sim"
 )
 
 // run does what the flags say.
@@ -53,14 +54,7 @@ func (p *matrixPlan) execute(cmd *cobra.Command) error {
 		return err
 	}
 	if p.sandboxed() && !sandbox.Inside() {
-		code, err := sandbox.Enter()
-		if err != nil {
-			return exit(exitBroken, err)
-		}
-		if code != 0 {
-			return exit(code, nil)
-		}
-		return nil
+		return enterSandbox()
 	}
 	r, err := p.claim()
 	if err != nil {
@@ -132,6 +126,8 @@ func (p *matrixPlan) chooseWorld() (note string, err error) {
 	var instead, noNetwork error
 	loopback := p.flags.world == "loopback"
 	switch {
+	case p.flags.world == worldSim:
+		return "", p.simulate()
 	case loopback:
 	case sandbox.Inside():
 		if noNetwork = whyNot(sandbox.Network()); noNetwork != nil {
@@ -153,6 +149,17 @@ func (p *matrixPlan) chooseWorld() (note string, err error) {
 		}
 	}
 	return note, nil
+}
+
+// simulate puts every system into the simulator, which has the reference broker alone and measures no speed.
+func (p *matrixPlan) simulate() error {
+	for _, s := range p.subjects {
+		if s.system.Name != cluster.Reference {
+			return exit(exitUsage, fmt.Errorf("--world sim has the reference broker alone, not %s", s.system))
+		}
+		s.matrix.World, s.matrix.Perf = sim.World{Profile: s.system.Profile}, nil
+	}
+	return nil
 }
 
 // noSandbox is why there can be no sandbox here, nil when there can; it errs where the user wants one all the same.
@@ -343,6 +350,9 @@ func in(columns []string) string {
 // networkText says what joins the nodes of fault cells.
 func (p *matrixPlan) networkText() string {
 	world, sandboxed := p.first().World.(cluster.Sandbox)
+	if p.first().World.Name() == worldSim {
+		return "simulated"
+	}
 	if !sandboxed || world.NoNetwork != nil {
 		return "127.0.0.1"
 	}

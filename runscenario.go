@@ -12,15 +12,20 @@ import (
 	"holdfast/scenarios/cluster"
 )
 
-// matrix turns one scenario into a matrix of one column, which is run and reported as such.
-func (f *runFlags) matrix(p *runPlan) *matrixPlan {
+// outDir is where the results go.
+func (f *runFlags) outDir(p *runPlan) string {
+	if f.out != "" {
+		return f.out
+	}
+	return filepath.Join("out", "run-"+p.scenario.Name+"-"+time.Now().Format("20060102-150405"))
+}
+
+// matrix turns one scenario into a matrix of one column, which is run in a world and reported as such.
+func (f *runFlags) matrix(p *runPlan, world, out string) *matrixPlan {
 	apache := p.system.Name == cluster.RocketMQ
 	m := &matrixPlan{
-		out: f.out, scenario: p.scenario.Name,
-		flags: matrixFlags{world: f.world, systems: []string{f.system}, output: f.output, size: bodySize},
-	}
-	if m.out == "" {
-		m.out = filepath.Join("out", "run-"+p.scenario.Name+"-"+time.Now().Format("20060102-150405"))
+		out: out, scenario: p.scenario.Name,
+		flags: matrixFlags{world: world, systems: []string{f.system}, output: f.output, size: bodySize},
 	}
 	column := scenarios.Column{Scenario: p.scenario, Seed: p.seed, Expect: true}
 	if f.schedule != "" {

@@ -1,0 +1,65 @@
+package result
+
+import (
+	"fmt"
+	"math"
+)
+
+// WorldPair holds one cell that was run in two worlds.
+type WorldPair struct {
+	Cell     string     `json:"cell"`
+	Contract Contract   `json:"contract"`
+	Worlds   [2]string  `json:"worlds"`
+	Verdicts [2]Verdict `json:"verdicts"`
+	Lost     [2]Span    `json:"lost"`     // messages lost in a cut: least and most
+	WindowMS [2]Span    `json:"windowMS"` // from the first lost acknowledgement to the fault
+	Agree    bool       `json:"agree"`
+	Why      string     `json:"why,omitzero"` // they do not
+}
+
+// Span is a range of a figure over the trials of a cell.
+type Span struct{ Least, Most float64 }
+
+// meets reports whether two spans have a value in common.
+func (s Span) meets(o Span) bool { return s.Least <= o.Most && o.Least <= s.Most }
+
+// CompareWorlds holds the cells of two results that have the same contract and scenario against each other. They agree when their verdicts
+// do, and when the loss of a cut in one lies within the range of the other: both lost nothing, or their windows have a length in common.
+func CompareWorlds(a, b *Result) []WorldPair {
+	var all []WorldPair
+	for i := range a.Cells {
+		x := &a.Cells[i]
+		y := b.Cell(x.ID)
+		if y == nil {
+			continue
+		}
+		p := WorldPair{Cell: x.ID, Contract: x.Contract, Worlds: [2]string{a.World, b.World}, Verdicts: [2]Verdict{x.Verdict, y.Verdict}}
+		for k, c := range []*Cell{x, y} {
+			p.Lost[k], p.WindowMS[k] = spanOf(c.Trials, func(t *Trial) float64 { return float64(Sum(t.Lost)) }), spanOf(c.Trials, func(t *Trial) float64 { return t.WindowMS })
+		}
+		switch {
+		case p.Verdicts[0] != p.Verdicts[1]:
+			p.Why = fmt.Sprintf("%s: %s in %s, %s in %s", x.ID, p.Verdicts[0], p.Worlds[0], p.Verdicts[1], p.Worlds[1])
+		case !p.WindowMS[0].meets(p.WindowMS[1]):
+			p.Why = fmt.Sprintf("%s: the last %.0f to %.0f ms lost in %s, %.0f to %.0f ms in %s", x.ID, p.WindowMS[0].Least, p.WindowMS[0].Most, p.Worlds[0],
+				p.WindowMS[1].Least, p.WindowMS[1].Most, p.Worlds[1])
+		}
+		p.Agree = p.Why == ""
+		all = append(all, p)
+	}
+	return all
+}
+
+// spanOf is the range of a figure over the trials that came to a verdict.
+func spanOf(trials []Trial, figure func(t *Trial) float64) Span {
+	s := Span{Least: math.Inf(1), Most: math.Inf(-1)}
+	for i := range trials {
+		if t := &trials[i]; t.Verdict != Inconclusive {
+			s.Least, s.Most = min(s.Least, figure(t)), max(s.Most, figure(t))
+		}
+	}
+	if s.Least > s.Most {
+		return Span{}
+	}
+	return s
+}
