@@ -201,6 +201,7 @@ func search(t *testing.T, binary string, m mutant, from, to uint64, shrink bool)
 		}
 		if i := slices.IndexFunc(line.Violated, m.names); i >= 0 {
 			f.seed, f.anomaly, f.seconds = line.Seed, line.Violated[i], time.Since(began).Seconds()
+			cancel() // one core
 			if shrink && f.anomaly != stuck {
 				f.shrunk(t, binary)
 			}
