@@ -19,6 +19,7 @@ func runCommand(t *testing.T, args ...string) (stdout, stderr string, code int) 
 	root.SetErr(&errs)
 	if err := root.Execute(); err != nil {
 		code = exitCode(err, false)
+		errs.WriteString(err.Error()) // as main prints it
 	}
 	return out.String(), errs.String(), code
 }

@@ -28,7 +28,67 @@ func newReportCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text or markdown (for a README)")
 	cmd.Flags().StringVar(&output, "output", "human", "human or json (results.json on standard output)")
+	cmd.AddCommand(newReportMergeCommand())
 	return cmd
+}
+
+// newReportMergeCommand joins the shards of a search.
+func newReportMergeCommand() *cobra.Command {
+	var out, output string
+	cmd := &cobra.Command{
+		Use:   "merge DIR...",
+		Short: "Join the shards of one search in the simulator: each DIR is the --out of a 'holdfast sim --shard I/N'.",
+		Example: `  holdfast sim storm --seeds 1..1000 --shard 1/2 --out out/1 && holdfast sim storm --seeds 1..1000 --shard 2/2 --out out/2
+  holdfast report merge out/1 out/2`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return mergeSim(cmd.OutOrStdout(), args, out, output)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "directory for the joined sim.json")
+	cmd.Flags().StringVar(&output, "output", "human", "human or json (sim.json on standard output)")
+	return cmd
+}
+
+func mergeSim(stdout io.Writer, dirs []string, out, output string) error {
+	if output != "human" && output != "json" {
+		return exit(exitUsage, fmt.Errorf("--output %q: want human or json", output))
+	}
+	var shards []*result.Sim
+	for _, dir := range dirs {
+		s, err := result.ReadSim(dir)
+		if err != nil {
+			return exit(exitUsage, fmt.Errorf("%s holds no results of a search: %w", dir, err))
+		}
+		shards = append(shards, s)
+	}
+	all, err := result.MergeSim(shards)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	if out != "" {
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			return exit(exitBroken, fmt.Errorf("--out: %w", err))
+		}
+		if err := result.WriteSim(out, all); err != nil {
+			return exit(exitBroken, err)
+		}
+	}
+	return printSim(stdout, all, output)
+}
+
+// printSim prints the results of a search, and ends as the search did.
+func printSim(stdout io.Writer, s *result.Sim, output string) error {
+	var err error
+	if output == "json" {
+		err = json.NewEncoder(stdout).Encode(s)
+	} else {
+		_, err = io.WriteString(stdout, reports.Sim(s))
+	}
+	if err != nil {
+		return exit(exitBroken, err)
+	}
+	return simEnded(s)
 }
 
 func runReport(stdout io.Writer, dir, format, output string) error {
@@ -37,6 +97,9 @@ func runReport(stdout io.Writer, dir, format, output string) error {
 	}
 	if output != "human" && output != "json" {
 		return exit(exitUsage, fmt.Errorf("--output %q: want human or json", output))
+	}
+	if s, err := result.ReadSim(dir); err == nil {
+		return printSim(stdout, s, output)
 	}
 	r, err := result.Read(dir)
 	switch {

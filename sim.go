@@ -32,7 +32,7 @@ type simFlags struct {
 	contracts                         []string
 	seed                              uint64
 	seedGiven, trace, shrink, goOn    bool
-	workers                           int
+	workers, shrinkRuns               int
 	file                              string
 }
 
@@ -70,6 +70,7 @@ file or a flag is wrong.`,
 	flags.IntVar(&f.workers, "workers", 0, "runs at a time (default one for each core)")
 	flags.BoolVar(&f.goOn, "keep-going", false, "do not stop at the first violation")
 	flags.BoolVar(&f.shrink, "shrink", false, "make the first violation as small as it gets, and print it as a scenario file")
+	flags.IntVar(&f.shrinkRuns, "shrink-runs", 600, "runs that shrinking may take")
 	flags.BoolVar(&f.trace, "trace", false, "print a line for each change of state (with --seed)")
 	flags.StringVar(&f.out, "out", "", "directory for sim.json and, after a violation, its diagram and shrunk.yaml")
 	flags.StringVar(&f.output, "output", "human", "human or json (an object a seed)")
@@ -109,6 +110,9 @@ func (f *simFlags) plan() (*simPlan, error) {
 	}
 	if f.workers < 0 || f.workers > 1024 {
 		return usage("--workers %d is out of range; allowed: 0 (one for each core) to 1024", f.workers)
+	}
+	if f.shrinkRuns < 1 || f.shrinkRuns > 1_000_000 {
+		return usage("--shrink-runs %d is out of range; allowed: 1 to 1000000", f.shrinkRuns)
 	}
 	s, err := scenario.Load(f.file)
 	if err != nil {
@@ -204,7 +208,7 @@ func (p *simPlan) printTrace(ctx context.Context, out io.Writer) error {
 		return exit(exitInterrupted, err)
 	}
 	fmt.Fprintf(out, "trace hash %016x, %d events, %v of virtual time\n", r.Hash, r.Steps, r.Virtual.Round(time.Millisecond))
-	return p.ended(p.sweep(map[string]*result.SimRow{}, []sim.Run{r}))
+	return simEnded(p.sweep(map[string]*result.SimRow{}, []sim.Run{r}))
 }
 
 // seedLine is what --output json prints for a seed. Source: contracts.md section 1.
@@ -289,7 +293,7 @@ func (p *simPlan) search(ctx context.Context, out, progress io.Writer) error {
 	if err := p.dig(ctx, s, failed, out, progress); err != nil {
 		return err
 	}
-	return p.ended(s)
+	return simEnded(s)
 }
 
 // add counts a run.
@@ -348,7 +352,7 @@ func (p *simPlan) dig(ctx context.Context, s *result.Sim, failed []sim.Run, out,
 		}
 	}
 	if len(failed) > 0 && p.shrink {
-		small, err := sim.Shrink(ctx, failed[0], shrinkRuns, func(runs int, best *sim.Run) {
+		small, err := sim.Shrink(ctx, failed[0], p.shrinkRuns, func(runs int, best *sim.Run) {
 			fmt.Fprintf(progress, "shrinking: run %d: %d faults, %d messages\n", runs, best.Faults, best.Sends)
 		})
 		if err != nil {
@@ -375,9 +379,6 @@ func (p *simPlan) dig(ctx context.Context, s *result.Sim, failed []sim.Run, out,
 	}
 	return nil
 }
-
-// shrinkRuns bounds the runs of a shrinker.
-const shrinkRuns = 2000
 
 // keepShrunk prints the smallest case as a scenario file, and keeps it beside the results.
 func (p *simPlan) keepShrunk(s *result.Sim, small *sim.Shrunk, out io.Writer) error {
@@ -418,8 +419,8 @@ func (p *simPlan) draw(ctx context.Context, r sim.Run) error {
 	return nil
 }
 
-// ended gives the exit code of a search. Source: contracts.md section 2.
-func (p *simPlan) ended(s *result.Sim) error {
+// simEnded gives the exit code of a search. Source: contracts.md section 2.
+func simEnded(s *result.Sim) error {
 	if len(s.Failures) > 0 {
 		return exit(exitViolated, errSilent)
 	}

@@ -47,6 +47,9 @@ func (b *seedsBar) say() {
 
 func (b *seedsBar) end() { b.say() }
 
+// beforeFault is how much of a run a diagram shows before its first fault.
+const beforeFault = 50 * time.Millisecond
+
 // diagram is a run as it is drawn, from shortly before its first fault on.
 func diagram(r *sim.Run) reports.Diagram {
 	d := reports.Diagram{
@@ -54,7 +57,15 @@ func diagram(r *sim.Run) reports.Diagram {
 		Nodes: append([]string{"clients", "ns"}, r.Nodes...), Till: r.Virtual,
 	}
 	for _, m := range r.Moves {
-		d.Happenings = append(d.Happenings, reports.Happening(m))
+		if m.Kind == "fault" {
+			d.From = max(m.At-beforeFault, 0)
+			break
+		}
+	}
+	for _, m := range r.Moves {
+		if m.At >= d.From {
+			d.Happenings = append(d.Happenings, reports.Happening(m))
+		}
 	}
 	return d
 }

@@ -33,7 +33,7 @@ const (
 	spaceRight   = 20
 	spaceTop     = 50
 	spaceRow     = 90
-	happeningMax = 6000 // more make a page that no browser likes; the earliest beyond are left out, and the title says so
+	happeningMax = 6000 // more make a page that no browser likes; what comes later is left out, and the title says so
 )
 
 // inks are the colours of the kinds.
@@ -45,11 +45,10 @@ func Spacetime(d Diagram) []byte {
 	var b bytes.Buffer
 	height := spaceTop + spaceRow*len(d.Nodes) + 30
 	title := d.Title
-	left := 0
-	if left = len(d.Happenings) - happeningMax; left > 0 {
-		d.Happenings = d.Happenings[left:]
-		d.From = d.Happenings[0].At
-		title += fmt.Sprintf(" (the first %d happenings are left out)", left)
+	if left := len(d.Happenings) - happeningMax; left > 0 {
+		d.Happenings = d.Happenings[:happeningMax]
+		d.Till = d.Happenings[happeningMax-1].At
+		title += fmt.Sprintf(" (the last %d happenings are left out)", left)
 	}
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", spaceWidth, height)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/><text x="%d" y="20" font-size="14">%s</text>`+"\n", spaceLeft, html.EscapeString(title))

@@ -51,7 +51,13 @@ func (w *wire) dialStream(ctx context.Context, from *host, address string) (net.
 	return s, nil
 }
 
-func (s *stream) received(_ *end, b []byte) { s.got = append(s.got, b...) }
+func (s *stream) received(_ *end, b []byte) {
+	if len(s.got) == 0 {
+		s.got = b // a chunk belongs to who receives it
+		return
+	}
+	s.got = append(s.got, b...)
+}
 
 func (s *stream) hungUp(*end) { s.over = true }
 

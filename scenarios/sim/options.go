@@ -34,7 +34,7 @@ func Draw(seed uint64) Options {
 		o.Latency = [2]time.Duration{200 * time.Microsecond, 5 * time.Millisecond}
 		o.Sync = [2]time.Duration{2 * time.Millisecond, 40 * time.Millisecond}
 	}
-	o.Binary = rng.IntN(2) == 0
+	o.Binary = rng.IntN(4) > 0
 	if rng.IntN(3) == 0 {
 		o.Segment, o.Chunk = 32<<10<<rng.IntN(3), 4<<10
 	}

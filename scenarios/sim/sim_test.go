@@ -235,6 +235,7 @@ func TestSearchHandsOverInOrder(t *testing.T) {
 // BenchmarkSeeds runs three brokers under some three faults with some thousand operations.
 func BenchmarkSeeds(b *testing.B) {
 	c := caseOf(b, "storm", "SYNC_MASTER/2+SYNC_FLUSH", 0)
+	c.Scenario.Load.Rate = 70
 	ops, faults := 0, 0
 	for b.Loop() {
 		c.Seed++
