@@ -37,6 +37,8 @@ func (n *Node) admin(c ConnID, f *remoting.Frame, out *Output) {
 		n.haStatus(c, f, out)
 	case remoting.RequestGetBrokerConfig:
 		n.ok(c, f, []byte(n.cfg.Properties()), out)
+	case remoting.RequestNotifyBrokerRoleChanged:
+		n.roleChanged(c, f, out)
 	case remoting.RequestCheckClientConfig:
 		n.ok(c, f, nil, out)
 	default:
@@ -154,6 +156,8 @@ func (c *Config) Properties() string {
 		{"autoCreateSubscriptionGroup", c.AutoCreateGroup}, {"defaultTopicQueueNums", c.DefaultQueues}, {"maxMessageSize", c.MaxMessageBytes},
 		{"maxTransferBytesOnMessageInMemory", c.MaxPullBytes}, {"maxTransferCountOnMessageInMemory", c.MaxPullMessages},
 		{"registerNameServerPeriod", c.RegisterInterval.Milliseconds()}, {"flushConsumerOffsetInterval", c.OffsetsInterval.Milliseconds()},
+		{"enableControllerMode", k.Controlled}, {"controllerAddr", c.Controller},
+		{"brokerHeartbeatInterval", c.BeatInterval.Milliseconds()}, {"haMaxTimeSlaveNotCatchup", c.MaxTimeBehind.Milliseconds()},
 		{"namesrvAddr", strings.Join(c.NameServers, ";")},
 	} {
 		fmt.Fprintf(&b, "%v=%v\n", kv[0], kv[1])
