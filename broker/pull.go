@@ -191,6 +191,8 @@ func (n *Node) deliver(p *poll, ranges []store.Range, found store.Found, out *Ou
 		n.replyPull(p, remoting.ResponseSuccess, "FOUND", found.Next, ranges, found.Bytes, out)
 	case found.Next > p.from:
 		n.replyPull(p, remoting.ResponsePullRetryImmediately, "NO_MATCHED_MESSAGE", found.Next, nil, 0, out)
+	case n.behind(): // below what is confirmed, as far as this node has heard
+		n.turnAway(p, out)
 	default:
 		n.replyPull(p, remoting.ResponsePullNotFound, "OFFSET_FOUND_NULL", p.from, nil, 0, out)
 	}

@@ -352,7 +352,7 @@ func (c *Controlled) ruleAt(now time.Duration) time.Duration {
 	at := time.Duration(0)
 	for _, f := range c.followers {
 		at = earlier(at, f.lastRead+c.cfg.Housekeeping)
-		if f.acked >= 0 {
+		if f.acked >= 0 && f.inFlight == 0 {
 			at = earlier(at, f.lastWrite+c.cfg.HeartbeatInterval)
 			if f.told < c.confirmed {
 				at = earlier(at, f.lastWrite+confirmPause)

@@ -140,13 +140,15 @@ func (s *Server) openController(routes route.Config, controller route.Controller
 		s.fs = vfs.OS(s.cfg.StoreDir)
 	}
 	if s.fs != nil {
-		lock, err := vfs.Lock(s.fs, "lock")
+		err := s.fs.MkdirAll("config")
+		if err == nil {
+			err = s.fs.SyncDir(".")
+		}
+		if err == nil {
+			s.metadata, err = vfs.Lock(s.fs, "lock")
+		}
 		if err != nil {
 			return fmt.Errorf("controller metadata %s: %w", s.cfg.StoreDir, err)
-		}
-		s.metadata = lock
-		if err := s.fs.MkdirAll("config"); err != nil {
-			return errors.Join(fmt.Errorf("controller metadata %s: %w", s.cfg.StoreDir, err), lock.Close())
 		}
 	}
 	node, err := broker.NewController(routes, controller, s.fs)
