@@ -368,7 +368,7 @@ func (g *groupRig) call(h *rigHost, boot int64, c Call) {
 	h.lastTo[to.id] = arrive
 	g.at(arrive-g.now, func() {
 		switch {
-		case !g.reaches(h.id, to.id):
+		case !g.reaches(h.id, to.id), h.boot != boot:
 			return
 		case to.boot == 0:
 			answer(nil, errDisk)
@@ -444,7 +444,7 @@ func (g *groupRig) request(h *rigHost, code int32, fields func(*remoting.Writer)
 				g.fail("reply: %v", err)
 				return
 			}
-			g.at(g.delay(time.Millisecond), func() { finish(&f) })
+			finish(&f) // at the instant at which it leaves: a power cut may follow before it arrives
 		}
 		h.receive(conn, frame)
 	})
@@ -548,7 +548,7 @@ func (g *groupRig) isolate(a, b int, cut bool) {
 // masters returns the brokers that serve as a master.
 func (g *groupRig) masters() (all []*rigHost) {
 	for _, h := range g.hosts[1:] {
-		if h.boot != 0 && h.node.role == roleMaster && !h.node.control.fenced(h.instant().Mono) {
+		if h.boot != 0 && h.node.role == roleMaster && !h.node.stopping && !h.node.control.fenced(h.instant().Mono) {
 			all = append(all, h)
 		}
 	}

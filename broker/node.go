@@ -355,7 +355,10 @@ func (n *Node) wakeAt() time.Duration {
 	at := earlier(n.next.register, n.next.sync)
 	at = earlier(at, earlier(n.next.offsets, n.next.housekeeping))
 	at = earlier(at, n.repOut.WakeAt)
-	at = earlier(at, earlier(n.next.beat, n.control.lapse()))
+	at = earlier(at, n.next.beat)
+	if n.role == roleMaster {
+		at = earlier(at, n.control.lapse())
+	}
 	at = earlier(at, n.polls.deadline())
 	at = earlier(at, n.waiters.deadline(&n.contract.Ack, n.now.Mono))
 	if !n.control.fenced(n.now.Mono) {

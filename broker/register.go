@@ -73,6 +73,7 @@ type master struct {
 // Source: BrokerController.registerBrokerAll (RocketMQ 5.3.3).
 func (n *Node) register(out *Output) {
 	if n.stopping || n.stats.boot == 0 || n.brokerID() < 0 {
+		n.next.register = 0
 		return
 	}
 	n.next.register = n.now.Mono + n.cfg.RegisterInterval
