@@ -145,7 +145,7 @@ func (n *Node) runtime() remoting.KVTable {
 func (c *Config) Properties() string {
 	var b strings.Builder
 	k := &c.Choice
-	for _, kv := range [][2]any{
+	pairs := [][2]any{
 		{"holdfastProfile", k.Profile}, {"brokerClusterName", c.ClusterName}, {"brokerName", c.BrokerName}, {"brokerId", c.BrokerID},
 		{"brokerRole", k.Role}, {"flushDiskType", k.FlushType}, {"inSyncReplicas", k.InSync}, {"transientStorePoolEnable", k.TransientPool},
 		{"flushIntervalCommitLog", k.FlushInterval.Milliseconds()}, {"flushCommitLogLeastPages", k.FlushPages},
@@ -156,10 +156,15 @@ func (c *Config) Properties() string {
 		{"autoCreateSubscriptionGroup", c.AutoCreateGroup}, {"defaultTopicQueueNums", c.DefaultQueues}, {"maxMessageSize", c.MaxMessageBytes},
 		{"maxTransferBytesOnMessageInMemory", c.MaxPullBytes}, {"maxTransferCountOnMessageInMemory", c.MaxPullMessages},
 		{"registerNameServerPeriod", c.RegisterInterval.Milliseconds()}, {"flushConsumerOffsetInterval", c.OffsetsInterval.Milliseconds()},
-		{"enableControllerMode", k.Controlled}, {"controllerAddr", c.Controller},
-		{"brokerHeartbeatInterval", c.BeatInterval.Milliseconds()}, {"haMaxTimeSlaveNotCatchup", c.MaxTimeBehind.Milliseconds()},
 		{"namesrvAddr", strings.Join(c.NameServers, ";")},
-	} {
+	}
+	if k.Controlled {
+		pairs = append(pairs, [][2]any{
+			{"enableControllerMode", k.Controlled}, {"controllerAddr", c.Controller},
+			{"brokerHeartbeatInterval", c.BeatInterval.Milliseconds()}, {"haMaxTimeSlaveNotCatchup", c.MaxTimeBehind.Milliseconds()},
+		}...)
+	}
+	for _, kv := range pairs {
 		fmt.Fprintf(&b, "%v=%v\n", kv[0], kv[1])
 	}
 	return b.String()
