@@ -79,6 +79,7 @@ type rigHost struct {
 	wake    time.Duration
 	out     Output
 	stopped bool
+	last    []byte // the log of a host that is down, as its page cache has it
 	// conns are the ends of connections of clients and of other hosts' calls: where replies go.
 	conns   map[ConnID]func(frame []byte)
 	callers map[int]ConnID                  // by calling host
@@ -220,6 +221,7 @@ func (h *rigHost) down(power bool) {
 	}
 	g.logf("host %d goes down, power %t", h.id, power)
 	if h.node != nil && h.store != nil {
+		h.last = g.logBytes(h.id, h.store)
 		h.store.Abandon()
 	}
 	h.boot, h.node, h.machine = 0, nil, nil
@@ -244,6 +246,23 @@ func (h *rigHost) down(power bool) {
 			}
 		}
 	}
+}
+
+// logBytes returns what a log has been written.
+func (g *groupRig) logBytes(host int, st *store.Store) (b []byte) {
+	for end := st.Marks().Written; int64(len(b)) < end; {
+		r, ok := st.ReadRaw(int64(len(b)), end, 1<<20)
+		if !ok {
+			g.fail("host %d: nothing at %d", host, len(b))
+			return b
+		}
+		var err error
+		if b, err = r.AppendTo(b); err != nil {
+			g.fail("host %d: %v", host, err)
+			return b
+		}
+	}
+	return b
 }
 
 func (g *groupRig) hangUp(e *rigEnd) {

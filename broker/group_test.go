@@ -12,6 +12,7 @@ import (
 	"holdfast/broker/message"
 	"holdfast/broker/remoting"
 	"holdfast/broker/store"
+	"holdfast/broker/vfs"
 )
 
 // ledger is what clients were told, held against what the logs hold.
@@ -31,6 +32,7 @@ type ackedPut struct {
 	queueOffset int64
 	phys        int64
 	at          time.Duration
+	acker       int
 	gone        map[int]bool // hosts whose copy a power cut destroyed, and that have none again
 	excused     bool
 }
@@ -61,7 +63,7 @@ func (l *ledger) put(h *rigHost) {
 				return
 			}
 			l.ok++
-			l.acked = append(l.acked, &ackedPut{body: body, queueOffset: n, phys: phys, at: l.g.now, gone: map[int]bool{}})
+			l.acked = append(l.acked, &ackedPut{body: body, queueOffset: n, phys: phys, at: l.g.now, acker: h.id, gone: map[int]bool{}})
 		case remoting.ResponseFlushSlaveTimeout, remoting.ResponseFlushDiskTimeout, remoting.ResponseSlaveNotAvailable:
 			if f.Code != remoting.ResponseFlushDiskTimeout {
 				l.g.fail("answered %s, which says that the message is stored", f.CodeName())
@@ -70,8 +72,15 @@ func (l *ledger) put(h *rigHost) {
 	})
 }
 
-// holds reports whether h's process has a message in its page cache.
+// holds reports whether h has a message in its page cache.
 func (l *ledger) holds(h *rigHost, a *ackedPut) bool {
+	if h.boot == 0 {
+		if a.phys >= int64(len(h.last)) {
+			return false
+		}
+		r, _, err := message.Decode(h.last[a.phys:], true)
+		return err == nil && string(r.Body) == a.body && r.PhysOffset == a.phys
+	}
 	record, load, err := h.store.Record(a.phys, h.store.Marks().Written)
 	if err != nil {
 		return false
@@ -90,7 +99,7 @@ func (l *ledger) holds(h *rigHost, a *ackedPut) bool {
 func (l *ledger) regained() {
 	for _, a := range l.acked {
 		for id := range a.gone {
-			if h := l.g.hosts[id]; h.boot != 0 && l.holds(h, a) {
+			if l.holds(l.g.hosts[id], a) {
 				delete(a.gone, id)
 			}
 		}
@@ -99,30 +108,45 @@ func (l *ledger) regained() {
 
 // powerCut cuts the power of hosts at once, and notes what that destroyed.
 func (l *ledger) powerCut(ids ...int) {
+	l.destroy(func(h *rigHost) {
+		h.down(true)
+		l.g.logf("host %d has lost power", h.id)
+	}, ids...)
+}
+
+// diskLost ends processes and empties their disks.
+func (l *ledger) diskLost(id int) {
+	l.destroy(func(h *rigHost) {
+		h.down(false)
+		h.fs = vfs.NewMem()
+		l.g.logf("host %d has lost its disk", h.id)
+	}, id)
+}
+
+// destroy does what destroys copies, and notes which.
+func (l *ledger) destroy(strike func(*rigHost), ids ...int) {
 	l.regained()
 	had := map[int][]*ackedPut{}
 	for _, id := range ids {
-		if h := l.g.hosts[id]; h.boot != 0 {
-			for _, a := range l.acked {
-				if l.holds(h, a) {
-					had[id] = append(had[id], a)
-				}
+		for _, a := range l.acked {
+			if l.holds(l.g.hosts[id], a) {
+				had[id] = append(had[id], a)
 			}
 		}
 	}
 	for _, id := range ids {
 		h := l.g.hosts[id]
-		h.down(true)
+		strike(h)
 		st, _, err := store.Open(h.fs, store.Config{SegmentBytes: 4096, QueueFileBytes: 400, ChunkBytes: 1024})
 		if err != nil {
 			l.g.fail("host %d: open after a power cut: %v", id, err)
 			return
 		}
-		h.store = st
+		h.last = l.g.logBytes(h.id, st)
 		for _, a := range had[id] {
 			if !l.holds(h, a) {
 				a.gone[id] = true
-				a.excused = a.excused || len(a.gone) >= l.copies
+				a.excused = a.excused || len(a.gone) >= l.copies && (l.copies > 1 || a.gone[a.acker])
 			}
 		}
 		st.Abandon()
@@ -230,6 +254,9 @@ func (l *ledger) level() bool {
 			return false
 		}
 	}
+	if g.cfg(1).Choice.Role == durability.AsyncMaster {
+		return true
+	}
 	return len(g.masters()[0].node.marks.Replicas) == len(g.hosts)-2
 }
 
@@ -248,9 +275,9 @@ func (l *ledger) check() {
 		g.fail("healed, and only %d of 20 sends were acknowledged: %v", l.ok-before, l.codes)
 	}
 	g.run(300 * time.Millisecond)
-	first := l.bytes(g.hosts[1])
+	first := g.logBytes(1, g.hosts[1].store)
 	for _, h := range g.hosts[2:] {
-		if b := l.bytes(h); !bytes.Equal(first, b) {
+		if b := g.logBytes(h.id, h.store); !bytes.Equal(first, b) {
 			g.fail("the logs of hosts 1 and %d differ: %d and %d bytes", h.id, len(first), len(b))
 		}
 	}
@@ -267,22 +294,6 @@ func (l *ledger) check() {
 			}
 		}
 	}
-}
-
-func (l *ledger) bytes(h *rigHost) (b []byte) {
-	for end := h.store.Marks().Written; int64(len(b)) < end; {
-		r, ok := h.store.ReadRaw(int64(len(b)), end, 1<<20)
-		if !ok {
-			l.g.fail("host %d: nothing at %d", h.id, len(b))
-			return b
-		}
-		var err error
-		if b, err = r.AppendTo(b); err != nil {
-			l.g.fail("host %d: %v", h.id, err)
-			return b
-		}
-	}
-	return b
 }
 
 // A group without faults elects one master, brings the others into the SyncStateSet and acknowledges.
@@ -314,7 +325,7 @@ func groupSeeds(t *testing.T) (from, to uint64) {
 	if os.Getenv("HOLDFAST_LONG") != "" {
 		return 1, 600
 	}
-	return 1, 12
+	return 1, 9
 }
 
 // strike does one fault to the group, and undoes it some time later.
@@ -333,7 +344,10 @@ func (l *ledger) strike() {
 			}
 		})
 	}
-	switch h := g.hosts[pick()]; g.rng.IntN(8) {
+	switch h := g.hosts[pick()]; g.rng.IntN(9) {
+	case 8:
+		l.diskLost(h.id)
+		up(h)
 	case 0, 1:
 		h.down(false)
 		up(h)
@@ -380,7 +394,7 @@ func (l *ledger) stop(h *rigHost, boot int64) {
 		case h.boot != boot:
 		case h.stopped:
 			st := h.store
-			h.store = nil
+			h.last, h.store = l.g.logBytes(h.id, st), nil
 			if err := st.Close(); err != nil {
 				l.g.fail("host %d: close: %v", h.id, err)
 			}
@@ -407,8 +421,16 @@ func TestGroupKeepsWhatItAcknowledged(t *testing.T) {
 		case 3:
 			inSync = 1
 		}
+		role := durability.SyncMaster
+		if seed%12 == 0 {
+			role, inSync = durability.AsyncMaster, 1
+		}
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			g := newGroupRig(t, seed, brokers, func(int) Config { return groupConfig(flush, inSync) })
+			g := newGroupRig(t, seed, brokers, func(int) Config {
+				cfg := groupConfig(flush, inSync)
+				cfg.Choice.Role = role
+				return cfg
+			})
 			l := newLedger(g, inSync)
 			g.run(500 * time.Millisecond)
 			l.load(6 * time.Second)

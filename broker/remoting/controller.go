@@ -14,6 +14,7 @@ type NodeHeader struct {
 	HAAddr       string // where slaves reach it
 	Incarnation  int64  // of the process: a registration with another one is a restart
 	Clean        bool   // its store had been closed when it was opened
+	Alone        bool   // as a master it waits for no slave (ASYNC_MASTER): none of them may succeed it
 	Epoch        int32  // of the newest byte in its log
 	MaxOffset    int64  // physical offset behind its last record
 }
@@ -23,7 +24,7 @@ func ParseNode(e Ext) (NodeHeader, error) {
 	r := reader{ext: e}
 	h := NodeHeader{
 		BrokerHeader: BrokerHeader{r.str("brokerName"), r.str("brokerAddr"), r.str("clusterName"), r.integer("brokerId")},
-		HAAddr:       r.str("haServerAddr"), Incarnation: r.integer("incarnation"), Clean: r.boolean("clean", false),
+		HAAddr:       r.str("haServerAddr"), Incarnation: r.integer("incarnation"), Clean: r.boolean("clean", false), Alone: r.boolean("alone", false),
 		Epoch: r.int32("epoch"), MaxOffset: r.integer("maxOffset"),
 	}
 	return h, r.err
@@ -35,6 +36,7 @@ func (h *NodeHeader) Append(w *Writer) {
 	w.String("haServerAddr", h.HAAddr)
 	w.Int("incarnation", h.Incarnation)
 	w.Bool("clean", h.Clean)
+	w.Bool("alone", h.Alone)
 	w.Int("epoch", int64(h.Epoch))
 	w.Int("maxOffset", h.MaxOffset)
 }

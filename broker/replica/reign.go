@@ -295,56 +295,78 @@ func (c *Controlled) late(t *term) time.Duration {
 // caughtUp reports whether a slave has all that may have been acknowledged.
 func (c *Controlled) caughtUp(f *follower) bool { return f != nil && f.acked >= c.confirmed }
 
-// tendSet asks the controller for another SyncStateSet when one is wanted. A member leaves only when all that was
-// acknowledged with it is on the own disk: alone, the master must not lose by a power cut what the one that left still
-// has, and what it left with.
+// tendSet asks the controller for another SyncStateSet when one is wanted. A slave that joins is counted before: the
+// controller may elect it as soon as it has agreed. One that leaves is counted until it has agreed, and what is acknowledged
+// meanwhile is what it was asked with.
 // Source: AutoSwitchHAService.maybeShrinkSyncStateSet, maybeExpandInSyncStateSet (RocketMQ 5.3.3).
 func (c *Controlled) tendSet(now time.Duration, log *Log, out *Out) {
 	if c.asking || now < c.askAfter {
 		return
 	}
-	wish := []Member{{ID: c.view.ID}}
-	change, leaving := len(c.terms) != max(0, len(c.view.Set)-1), false
-	for i := range c.terms {
-		t := &c.terms[i]
-		f, m := c.replicaOf(t.id), memberOf(c.view.Set, t.id)
-		change = change || t.frozen >= 0 // it was asked for to leave, nobody knows with what outcome, and it is back
-		attested := Member{ID: t.id}
-		if c.caughtUp(f) {
-			attested.Incarnation = f.incarnation
-		}
-		switch {
-		case now >= c.late(t) && m != nil && log.Synced < c.confirmed:
-			out.SyncTo = max(out.SyncTo, c.confirmed)
-		case now >= c.late(t):
-			t.frozen = c.confirmed
-			change, leaving = true, true
-			continue
-		case m != nil && m.Doubtful && attested.Incarnation == m.Incarnation:
-			change = true
-		}
-		if m == nil && attested.Incarnation == 0 {
-			change, leaving = true, true // asked for, and gone before anybody agreed
-			continue
-		}
-		wish = append(wish, attested)
-	}
 	for _, f := range c.followers {
 		if c.cfg.Joins && c.caughtUp(f) && termOf(c.terms, f.id) == nil {
 			c.count(now, f.id)
-			wish = append(wish, Member{ID: f.id, Incarnation: f.incarnation})
-			change = true
 		}
 	}
-	if !change {
-		return
+	change := false
+	for i := range c.terms {
+		s := c.standing(now, &c.terms[i], log)
+		change = change || s.change
+		if s.sync {
+			out.SyncTo = max(out.SyncTo, c.confirmed)
+		}
 	}
-	if leaving {
-		c.confirm(log) // with what is frozen
+	if change {
+		c.ask(now, log, out)
 	}
+}
+
+// ask sends the request: everybody stays who does not have to leave.
+func (c *Controlled) ask(now time.Duration, log *Log, out *Out) {
+	wish := []Member{{ID: c.view.ID}}
+	for i := range c.terms {
+		s := c.standing(now, &c.terms[i], log)
+		if s.leaves {
+			c.terms[i].frozen = c.confirmed
+		} else {
+			wish = append(wish, s.member)
+		}
+	}
+	c.confirm(log) // without what is frozen
 	slices.SortFunc(wish, func(a, b Member) int { return int(a.ID - b.ID) })
 	c.asking = true
 	out.Ask = &SetRequest{Epoch: c.view.Epoch, Version: c.view.Version, Members: wish, Confirmed: c.confirmed}
+}
+
+// standing is what should become of one that is counted.
+type standing struct {
+	member Member // as it would be asked for
+	leaves bool
+	change bool // it is not what the controller has
+	sync   bool // it should leave, once all that was confirmed is on the own disk
+}
+
+// standing decides about t. A member leaves only when all that was acknowledged with it is on the own disk: alone, the master
+// must not lose by a power cut what the one that left still has.
+func (c *Controlled) standing(now time.Duration, t *term, log *Log) standing {
+	m, f := memberOf(c.view.Set, t.id), c.replicaOf(t.id)
+	s := standing{member: Member{ID: t.id}}
+	if c.caughtUp(f) {
+		s.member.Incarnation = f.incarnation
+	}
+	late := now >= c.late(t)
+	switch {
+	case m == nil: // asked for without an answer, or to be asked for
+		s.leaves, s.change = late || s.member.Incarnation == 0, true
+	case late && log.Synced < c.confirmed:
+		s.sync = true
+	case late:
+		s.leaves, s.change = true, true
+	default:
+		s.change = m.Doubtful && s.member.Incarnation == m.Incarnation ||
+			t.frozen >= 0 // it was to leave, nobody knows with what outcome, and is back
+	}
+	return s
 }
 
 // ruleAt returns the master's earliest deadline.

@@ -91,6 +91,7 @@ type replicaNode struct {
 	alive bool // volatile, as what follows
 	seen  time.Duration
 	conn  uint64
+	alone bool // as a master it waits for nobody
 	end   logEnd
 }
 
@@ -223,7 +224,7 @@ func (c *Controller) Heartbeat(now time.Duration, conn uint64, h *remoting.NodeH
 }
 
 func (c *Controller) beat(now time.Duration, conn uint64, g *replicaGroup, n *replicaNode, h *remoting.NodeHeader) {
-	n.alive, n.seen, n.conn, n.end = true, now, conn, logEnd{h.Epoch, h.MaxOffset}
+	n.alive, n.seen, n.conn, n.alone, n.end = true, now, conn, h.Alone, logEnd{h.Epoch, h.MaxOffset}
 	if n.id == g.master {
 		g.masterSeen = now
 	}

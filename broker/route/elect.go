@@ -96,7 +96,7 @@ func boolCompare(a, b bool) int {
 }
 
 // enthrone begins a reign. The SyncStateSet stays what it was: the winner waits for its members, also for one that is
-// gone, until it has made its own log durable and takes them out.
+// gone, until it has made its own log durable and takes them out. One that waits for nobody is alone in it.
 func (c *Controller) enthrone(now time.Duration, g *replicaGroup, n *replicaNode) {
 	for i := range g.nodes {
 		g.epoch = max(g.epoch, g.nodes[i].end.epoch)
@@ -104,6 +104,9 @@ func (c *Controller) enthrone(now time.Duration, g *replicaGroup, n *replicaNode
 	g.epoch++
 	g.version++
 	g.master, g.masterSeen = n.id, now
+	for i := range g.nodes {
+		g.nodes[i].inSync = g.nodes[i].inSync && !n.alone
+	}
 	n.inSync, n.doubtful = true, false
 	c.changed = true
 	for i := range g.nodes {
