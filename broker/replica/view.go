@@ -1,7 +1,5 @@
 package replica
 
-import "slices"
-
 // View is what the controller says of a group. A later one has a higher Version, or a higher Epoch.
 type View struct {
 	ID       int64 // of this node; 0: not registered
@@ -45,13 +43,4 @@ func memberOf(set []Member, id int64) *Member {
 		}
 	}
 	return nil
-}
-
-// add puts id into the sorted ids.
-func add(ids []int64, id int64) []int64 {
-	i, found := slices.BinarySearch(ids, id)
-	if found {
-		return ids
-	}
-	return slices.Insert(ids, i, id)
 }
