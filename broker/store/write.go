@@ -76,9 +76,9 @@ func (s *Store) Written(gen int32, upto int64, err error) {
 			p.seg.ready, s.sync.names = true, true
 		}
 	}
+	s.spilled = s.spilled || err != nil
 	switch {
 	case errors.Is(err, vfs.ErrNoSpace):
-		s.spilled = true
 	case err != nil:
 		s.fail(err)
 	case gen == s.marks.Gen:
