@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,11 +15,12 @@ import (
 
 func newNamesrvCommand() *cobra.Command {
 	var listen string
-	var verbose bool
+	var verbose, controller bool
+	var store string
 	cmd := &cobra.Command{
 		Use:     "namesrv",
 		Short:   "Run a name server: where brokers register and clients find them.",
-		Example: "  holdfast namesrv --listen 127.0.0.1:9876",
+		Example: "  holdfast namesrv --listen 127.0.0.1:9876\n  holdfast namesrv --controller --store /var/lib/holdfast-controller",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkListen(listen); err != nil {
@@ -26,7 +28,17 @@ func newNamesrvCommand() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			s, err := server.StartNameServer(server.Config{Listen: listen, Log: nodeLog(verbose)}, route.DefaultConfig())
+			cfg := server.Config{Listen: listen, Log: nodeLog(verbose), StoreDir: store}
+			if store != "" && !controller {
+				return exit(exitUsage, errors.New("--store has no effect without --controller"))
+			}
+			var s *server.Server
+			var err error
+			if controller {
+				s, err = server.StartController(cfg, route.DefaultConfig(), route.DefaultControllerConfig())
+			} else {
+				s, err = server.StartNameServer(cfg, route.DefaultConfig())
+			}
 			if err != nil {
 				return exit(exitBroken, err)
 			}
@@ -35,6 +47,8 @@ func newNamesrvCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9876", "address; port 0 chooses one")
+	cmd.Flags().BoolVar(&controller, "controller", false, "be the controller, too: it elects the masters of brokers with enableControllerMode=true")
+	cmd.Flags().StringVar(&store, "store", "", "with --controller: directory of what it decided (default: in memory, forgotten at its end)")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what happens, too, not only what goes wrong")
 	return cmd
 }

@@ -37,6 +37,8 @@ func (n *Node) admin(c ConnID, f *remoting.Frame, out *Output) {
 		n.haStatus(c, f, out)
 	case remoting.RequestGetBrokerConfig:
 		n.ok(c, f, []byte(n.cfg.Properties()), out)
+	case remoting.RequestNotifyBrokerRoleChanged:
+		n.roleChanged(c, f, out)
 	case remoting.RequestCheckClientConfig:
 		n.ok(c, f, nil, out)
 	default:
@@ -143,7 +145,7 @@ func (n *Node) runtime() remoting.KVTable {
 func (c *Config) Properties() string {
 	var b strings.Builder
 	k := &c.Choice
-	for _, kv := range [][2]any{
+	pairs := [][2]any{
 		{"holdfastProfile", k.Profile}, {"brokerClusterName", c.ClusterName}, {"brokerName", c.BrokerName}, {"brokerId", c.BrokerID},
 		{"brokerRole", k.Role}, {"flushDiskType", k.FlushType}, {"inSyncReplicas", k.InSync}, {"transientStorePoolEnable", k.TransientPool},
 		{"flushIntervalCommitLog", k.FlushInterval.Milliseconds()}, {"flushCommitLogLeastPages", k.FlushPages},
@@ -155,7 +157,14 @@ func (c *Config) Properties() string {
 		{"maxTransferBytesOnMessageInMemory", c.MaxPullBytes}, {"maxTransferCountOnMessageInMemory", c.MaxPullMessages},
 		{"registerNameServerPeriod", c.RegisterInterval.Milliseconds()}, {"flushConsumerOffsetInterval", c.OffsetsInterval.Milliseconds()},
 		{"namesrvAddr", strings.Join(c.NameServers, ";")},
-	} {
+	}
+	if k.Controlled {
+		pairs = append(pairs, [][2]any{
+			{"enableControllerMode", k.Controlled}, {"controllerAddr", c.Controller},
+			{"brokerHeartbeatInterval", c.BeatInterval.Milliseconds()}, {"haMaxTimeSlaveNotCatchup", c.MaxTimeBehind.Milliseconds()},
+		}...)
+	}
+	for _, kv := range pairs {
 		fmt.Fprintf(&b, "%v=%v\n", kv[0], kv[1])
 	}
 	return b.String()

@@ -22,6 +22,13 @@ type Config struct {
 	Choice durability.Choice // what makes up the contract
 	HA     replica.Config    // of classic HA; its Role and Guard follow from Choice
 
+	// Controller is where the controller is asked, when Choice.Controlled: the broker's role and id are what it says, BrokerID
+	// and the role of Choice but the start. With HAAddr.
+	Controller    string        // controllerAddr
+	Incarnation   int64         // of this process: distinct from that of every other process of this node, not 0
+	BeatInterval  time.Duration // brokerHeartbeatInterval
+	MaxTimeBehind time.Duration // haMaxTimeSlaveNotCatchup
+
 	SlaveReadEnable  bool  // slaveReadEnable: a slave answers pulls
 	AutoCreateTopic  bool  // autoCreateTopicEnable
 	AutoCreateGroup  bool  // autoCreateSubscriptionGroup
@@ -69,6 +76,7 @@ func DefaultConfig(p durability.Profile) Config {
 		RegisterInterval: 30 * time.Second, OffsetsInterval: 5 * time.Second, ChannelExpired: 120 * time.Second,
 		LockLife: 60 * time.Second, CallTimeout: 3 * time.Second,
 		SyncInterval: 60 * time.Second, SyncFirst: 60 * time.Second,
+		BeatInterval: time.Second, MaxTimeBehind: 15 * time.Second,
 		Limits: DefaultLimits(),
 	}
 	if p == durability.RocketMQ4 {
@@ -93,10 +101,31 @@ func (c *Config) Validate() error {
 		return bad("brokerRole=%s; allowed: ASYNC_MASTER, SYNC_MASTER, SLAVE", k.Role)
 	case k.FlushType != durability.AsyncFlush && k.FlushType != durability.SyncFlush:
 		return bad("flushDiskType=%s; allowed: ASYNC_FLUSH, SYNC_FLUSH", k.FlushType)
+	case k.Controlled != (c.Controller != ""):
+		return bad("enableControllerMode=%t with controllerAddr=%q; one needs the other", k.Controlled, c.Controller)
+	case k.Controlled && k.Profile != durability.Holdfast:
+		return bad("enableControllerMode=true with holdfastProfile=%s; allowed: holdfast", k.Profile)
+	case k.Controlled && k.TransientPool:
+		return bad("transientStorePoolEnable=true with enableControllerMode=true; allowed: false")
+	case k.Controlled && c.BeatInterval <= 0:
+		return bad("brokerHeartbeatInterval=%v; must be above 0", c.BeatInterval)
+	case k.Controlled:
 	case k.Role == durability.Slave && c.BrokerID <= 0:
 		return bad("brokerId=%d; a SLAVE needs one above 0", c.BrokerID)
 	case k.Role != durability.Slave && c.BrokerID != 0:
 		return bad("brokerId=%d; a master has 0", c.BrokerID)
+	case k.Profile == durability.Holdfast && (k.Role == durability.Slave || k.Role == durability.SyncMaster):
+		return bad("holdfastProfile=holdfast with brokerRole=%s; two nodes without a controller cannot be both available and safe: set enableControllerMode=true and controllerAddr, or use ASYNC_MASTER, or a rocketmq profile", k.Role)
+	}
+	return c.validateSizes()
+}
+
+// validateSizes checks what does not depend on the role.
+func (c *Config) validateSizes() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrConfig, fmt.Sprintf(format, args...))
+	}
+	switch k := &c.Choice; {
 	case k.InSync < 1 || k.InSync > 32:
 		return bad("inSyncReplicas=%d; allowed: 1 to 32", k.InSync)
 	case c.BrokerName == "" || c.ClusterName == "":
@@ -105,8 +134,6 @@ func (c *Config) Validate() error {
 		return bad("defaultTopicQueueNums=%d; allowed: 1 to %d", c.DefaultQueues, c.Limits.Queues)
 	case c.MaxMessageBytes < 1 || c.MaxMessageBytes > 15<<20:
 		return bad("maxMessageSize=%d; allowed: 1 to %d", c.MaxMessageBytes, 15<<20)
-	case k.Profile == durability.Holdfast && (k.Role == durability.Slave || k.Role == durability.SyncMaster):
-		return bad("holdfastProfile=holdfast with brokerRole=%s; two nodes without a controller cannot be both available and safe: use ASYNC_MASTER, or a rocketmq profile", k.Role)
 	}
 	return nil
 }

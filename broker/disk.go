@@ -15,6 +15,10 @@ const spaceRetry = time.Second
 // disk hands out what is due for the disk: a write of what is in memory, a sync of what is written, the work behind them.
 func (n *Node) disk(out *Output) {
 	now := n.now.Mono
+	if n.cut.wanted {
+		n.truncate(out)
+		return
+	}
 	if n.retryWrite != 0 && now >= n.retryWrite {
 		n.retryWrite = 0
 	}
@@ -23,7 +27,7 @@ func (n *Node) disk(out *Output) {
 			out.Write, n.writing, n.writtenGen, n.writtenUpto = j, true, j.Gen, j.Upto
 		}
 	}
-	if !n.syncing && (n.contract.Flush.SyncDue(&n.marks, &n.passes, now) || n.stopping) {
+	if !n.syncing && (n.contract.Flush.SyncDue(&n.marks, &n.passes, now) || n.stopping || n.syncWanted()) {
 		if j := n.store.TakeSync(); j != nil {
 			out.Sync, n.syncing, n.syncedGen, n.syncedUpto = j, true, j.Gen, j.Upto
 			n.stats.syncBegun = now
@@ -132,6 +136,8 @@ func (n *Node) saved(name string, err error, out *Output) {
 	if next := f.next; next != nil {
 		f.next = nil
 		n.save(name, next, out)
+	} else if name == epochsFile {
+		n.epochsSaved(err, out)
 	}
 }
 
@@ -161,7 +167,7 @@ func (n *Node) stop(out *Output) {
 // stopped tells the driver when nothing is outstanding. What is not being written by then cannot be: the front of a record
 // whose rest the master has not sent, or all on a full disk.
 func (n *Node) stopped(out *Output) {
-	idle := !n.writing && !n.syncing && !n.auxing && !n.saves.busy() && n.calls.len() == 0
+	idle := !n.writing && !n.syncing && !n.auxing && !n.cut.running && !n.saves.busy() && n.calls.len() == 0
 	out.Stopped = n.stopping && idle
 }
 

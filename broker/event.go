@@ -22,18 +22,19 @@ type Kind uint8
 
 // Events of a node.
 const (
-	KindReceived Kind = iota // Requests came in on Conn, in one burst
-	KindOpened               // Conn was opened by Addr
-	KindClosed               // Conn is gone
-	KindWritten              // the write job has run: Err
-	KindSynced               // the sync job has run: Err
-	KindAuxDone              // the aux job has run: Err
-	KindLoaded               // Load has run
-	KindSaved                // the save of the file Name has run: Err
-	KindAnswered             // the call Call was answered by Frame, or failed with Err
-	KindReplica              // Replica happened on the replication port
-	KindWoke                 // the time asked for by Output.WakeAt has come
-	KindStop                 // the node is to stop: what is to be saved is put out, nothing more is accepted
+	KindReceived  Kind = iota // Requests came in on Conn, in one burst
+	KindOpened                // Conn was opened by Addr
+	KindClosed                // Conn is gone
+	KindWritten               // the write job has run: Err
+	KindSynced                // the sync job has run: Err
+	KindAuxDone               // the aux job has run: Err
+	KindTruncated             // the truncate job has run: Err
+	KindLoaded                // Load has run
+	KindSaved                 // the save of the file Name has run: Err
+	KindAnswered              // the call Call was answered by Frame, or failed with Err
+	KindReplica               // Replica happened on the replication port
+	KindWoke                  // the time asked for by Output.WakeAt has come
+	KindStop                  // the node is to stop: what is to be saved is put out, nothing more is accepted
 )
 
 // Event is one thing that happened to a node. What it points to is valid during the Step only.
@@ -52,15 +53,17 @@ type Event struct {
 
 // Output is what one Step decided; everything in it may be done at once, in any order but that of the slices.
 type Output struct {
-	Write   *store.WriteJob  // run it, then step KindWritten. At most one is outstanding
-	Sync    *store.SyncJob   // run it, then step KindSynced. At most one is outstanding, beside a write
-	Aux     *store.AuxJob    // run it, then step KindAuxDone. At most one is outstanding
-	Loads   []*store.LoadJob // run each, then step KindLoaded
-	Replies []Reply          // to clients, also requests of this node to them
-	Replica []Transfer       // to the peers of the replication port
-	Calls   []Call           // requests to other nodes
-	Saves   []Save           // small files to replace
-	Close   []ConnID         // connections of clients to close
+	Write *store.WriteJob // run it, then step KindWritten. At most one is outstanding
+	Sync  *store.SyncJob  // run it, then step KindSynced. At most one is outstanding, beside a write
+	Aux   *store.AuxJob   // run it, then step KindAuxDone. At most one is outstanding
+	// Truncate is run alone: no other job is outstanding. Then step KindTruncated.
+	Truncate *store.TruncateJob
+	Loads    []*store.LoadJob // run each, then step KindLoaded
+	Replies  []Reply          // to clients, also requests of this node to them
+	Replica  []Transfer       // to the peers of the replication port
+	Calls    []Call           // requests to other nodes
+	Saves    []Save           // small files to replace
+	Close    []ConnID         // connections of clients to close
 
 	ReplicaClose []replica.ConnID // connections of the replication port to close
 	ReplicaDial  string           // slave: connect to this address and tell by replica events
@@ -75,7 +78,7 @@ type Output struct {
 // Transfer is one message to a peer of the replication port: the header, and behind it ranges of the commit log.
 type Transfer struct {
 	Conn   replica.ConnID
-	Header [12]byte
+	Header [replica.HeaderBytes]byte
 	Len    int32 // bytes of Header in use
 	Ranges []store.Range
 }

@@ -22,6 +22,7 @@ const (
 	topicsFile  = "config/topics.json"
 	groupsFile  = "config/subscriptionGroup.json"
 	offsetsFile = "config/consumerOffset.json"
+	epochsFile  = "config/epochs" // with a controller
 	delaysFile  = "config/delayOffset.json"
 )
 
@@ -64,7 +65,8 @@ type Node struct {
 	delayed  delayTable
 	backs    []sendingBack
 	searches []*search
-	pushes   int32 // opaque of the last request to a client
+	control  *membership // nil: no controller
+	pushes   int32       // opaque of the last request to a client
 
 	writing, syncing, auxing bool
 	writtenUpto              durability.Offset // of the job that is running
@@ -74,7 +76,8 @@ type Node struct {
 	full                     bool          // the last write found no space
 	retryWrite               time.Duration // when to try again
 	readMark                 durability.Offset
-	moved                    durability.Offset // written mark that the replicator has been told
+	moved, movedSync         durability.Offset // written and synced marks that the replicator has been told
+	cut                      cutting
 	next                     schedule
 	stopping                 bool
 	halted                   error
@@ -92,7 +95,7 @@ type stats struct {
 
 // schedule is what a node does by the clock; 0 is never.
 type schedule struct {
-	register, sync, offsets, housekeeping time.Duration
+	register, sync, offsets, housekeeping, beat time.Duration
 }
 
 // housekeepingInterval is the time between two looks at clients and locks that may have expired.
@@ -113,18 +116,21 @@ func New(cfg Config, st *store.Store, fsys vfs.FS, rng *rand.Rand) (*Node, error
 	if cfg.Choice.Role == durability.Slave {
 		n.role = roleSlave
 	}
-	if err := n.replicator(); err != nil {
+	if err := n.replicator(fsys); err != nil {
 		return nil, err
 	}
 	if err := n.load(fsys); err != nil {
 		return nil, err
 	}
 	n.refreshMarks()
-	n.readMark, n.moved = n.marks.At(n.contract.Read), n.marks.Written
+	n.readMark, n.moved, n.movedSync = n.contract.Readable(&n.marks), n.marks.Written, n.marks.Synced
 	return n, nil
 }
 
-func (n *Node) replicator() error {
+func (n *Node) replicator(fsys vfs.FS) error {
+	if n.cfg.Choice.Controlled {
+		return n.join(fsys)
+	}
 	if n.role == roleMaster && !n.cfg.HAAddr.IsValid() {
 		n.replica = replica.None{}
 		return nil
@@ -227,6 +233,8 @@ func (n *Node) take(ev *Event, out *Output) {
 		n.synced(ev.Err)
 	case KindAuxDone:
 		n.auxDone(ev.Err, out)
+	case KindTruncated:
+		n.truncated(ev.Err, out)
 	case KindLoaded:
 		n.loaded(ev.Load, out)
 	case KindSaved:
@@ -313,6 +321,9 @@ func (n *Node) clock(out *Output) {
 		n.stats.boot = n.now.Wall
 		n.next = schedule{offsets: now + n.cfg.OffsetsInterval, housekeeping: now + housekeepingInterval}
 		n.register(out)
+		if n.control != nil {
+			n.next.beat = now
+		}
 		if n.role == roleSlave {
 			n.next.sync = now + n.cfg.SyncFirst
 		}
@@ -332,6 +343,7 @@ func (n *Node) clock(out *Output) {
 		n.locks.expire(now)
 		n.leave(func(_ *group, e *client) bool { return now-e.seen >= n.cfg.ChannelExpired }, out)
 	}
+	n.attend(out)
 	n.expirePolls(out)
 	n.deliverDue(out)
 }
@@ -343,9 +355,15 @@ func (n *Node) wakeAt() time.Duration {
 	at := earlier(n.next.register, n.next.sync)
 	at = earlier(at, earlier(n.next.offsets, n.next.housekeeping))
 	at = earlier(at, n.repOut.WakeAt)
+	at = earlier(at, n.next.beat)
+	if n.role == roleMaster {
+		at = earlier(at, n.control.lapse())
+	}
 	at = earlier(at, n.polls.deadline())
 	at = earlier(at, n.waiters.deadline(&n.contract.Ack, n.now.Mono))
-	at = earlier(at, n.delayed.nextDue())
+	if !n.control.fenced(n.now.Mono) {
+		at = earlier(at, n.delayed.nextDue())
+	}
 	at = earlier(at, n.retryWrite)
 	at = earlier(at, n.store.AuxDue())
 	if flush, ok := n.contract.Flush.Next(&n.marks, &n.passes, n.writing || n.retryWrite != 0, n.syncing); ok {

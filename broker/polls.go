@@ -116,7 +116,7 @@ func (n *Node) arrived(q *queue, end durability.Offset) {
 
 // wakePolls serves the parked pulls whose queue has something to read below the read level.
 func (n *Node) wakePolls(out *Output) {
-	mark := n.marks.At(n.contract.Read)
+	mark := n.contract.Readable(&n.marks)
 	if mark == n.readMark {
 		return
 	}

@@ -115,11 +115,11 @@ func splitTags(expression string) iter.Seq[string] {
 }
 
 // visible returns the queue offset behind the last message that consumers may read.
-func (n *Node) visible(q *queue) int64 { return q.store.Max(n.marks.At(n.contract.Read)) }
+func (n *Node) visible(q *queue) int64 { return q.store.Max(n.contract.Readable(&n.marks)) }
 
 func (n *Node) wanted(p *poll) store.Want {
 	w := p.want
-	w.Limit = n.marks.At(n.contract.Read)
+	w.Limit = n.contract.Readable(&n.marks)
 	return w
 }
 
@@ -141,6 +141,8 @@ func (n *Node) queueFor(topic []byte, id int32) *queue {
 func (n *Node) serve(p *poll, out *Output) {
 	low, high := p.queue.store.Min(), n.visible(p.queue)
 	switch {
+	case p.from >= high && n.behind():
+		n.turnAway(p, out) // what is not here may be acknowledged elsewhere
 	case high == 0 && p.from != 0:
 		n.moved21(p, 0, "NO_MESSAGE_IN_QUEUE", out)
 	case p.from < low:
@@ -189,6 +191,8 @@ func (n *Node) deliver(p *poll, ranges []store.Range, found store.Found, out *Ou
 		n.replyPull(p, remoting.ResponseSuccess, "FOUND", found.Next, ranges, found.Bytes, out)
 	case found.Next > p.from:
 		n.replyPull(p, remoting.ResponsePullRetryImmediately, "NO_MATCHED_MESSAGE", found.Next, nil, 0, out)
+	case n.behind(): // below what is confirmed, as far as this node has heard
+		n.turnAway(p, out)
 	default:
 		n.replyPull(p, remoting.ResponsePullNotFound, "OFFSET_FOUND_NULL", p.from, nil, 0, out)
 	}

@@ -18,6 +18,7 @@ type pendingCall struct {
 	code  int32
 	addr  string
 	again bool // what was sent is out of date: to be sent again when answered
+	sent  time.Duration
 }
 
 func (t *callTable) len() int { return len(t.pending) }
@@ -50,8 +51,11 @@ func (n *Node) call(addr string, code int32, fields func(*remoting.Writer), body
 	if fields != nil {
 		fields(&w)
 	}
-	n.calls.pending = append(n.calls.pending, pendingCall{id: id, code: code, addr: addr})
+	n.calls.pending = append(n.calls.pending, pendingCall{id: id, code: code, addr: addr, sent: n.now.Mono})
 	timeout := n.cfg.CallTimeout
+	if n.control != nil && addr == n.cfg.Controller {
+		timeout = min(timeout, n.cfg.BeatInterval)
+	}
 	if n.stopping {
 		timeout = min(timeout, farewellTimeout)
 	}
@@ -68,7 +72,8 @@ type master struct {
 // register tells every name server what this broker has: every RegisterInterval, and at once when topics change.
 // Source: BrokerController.registerBrokerAll (RocketMQ 5.3.3).
 func (n *Node) register(out *Output) {
-	if n.stopping || n.stats.boot == 0 {
+	if n.stopping || n.stats.boot == 0 || n.brokerID() < 0 {
+		n.next.register = 0
 		return
 	}
 	n.next.register = n.now.Mono + n.cfg.RegisterInterval
@@ -88,7 +93,7 @@ func (n *Node) registerAt(addr string, out *Output) {
 		return
 	}
 	h := remoting.RegisterBrokerHeader{
-		BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.cfg.BrokerID,
+		BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID(),
 	}
 	if n.cfg.HAAddr.IsValid() {
 		h.HAServerAddr = n.cfg.HAAddr.String()
@@ -102,7 +107,10 @@ const farewellTimeout = 500 * time.Millisecond
 
 // unregisterBroker takes the broker off the name servers, so that clients need not wait for its connection to break.
 func (n *Node) unregisterBroker(out *Output) {
-	h := remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.cfg.BrokerID}
+	if n.brokerID() < 0 {
+		return
+	}
+	h := remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID()}
 	for _, addr := range n.cfg.NameServers {
 		n.call(addr, remoting.RequestUnregisterBroker, h.Append, nil, out)
 	}
@@ -134,6 +142,8 @@ func (n *Node) answered(ev *Event, out *Output) {
 		n.masterDelays(ev, failed)
 	case remoting.RequestGetAllSubscriptionGroupConfig:
 		n.masterGroups(ev, failed, out)
+	case remoting.RequestControllerRegisterBroker, remoting.RequestBrokerHeartbeat, remoting.RequestControllerAlterSyncStateSet:
+		n.controllerAnswered(ev, &p, failed, out)
 	}
 }
 
@@ -151,7 +161,7 @@ func (n *Node) registered(ev *Event, p *pendingCall, failed bool, out *Output) {
 		delete(n.away, p.addr)
 		note(out, true, "name server %s was reached: registered", p.addr)
 	}
-	if n.role == roleSlave {
+	if n.role == roleSlave && n.control == nil {
 		reply := remoting.ParseRegisterBrokerReply(ev.Frame.Ext)
 		if reply.MasterAddr != "" && reply.MasterAddr != n.peer.addr {
 			n.peer.addr = reply.MasterAddr
@@ -171,6 +181,10 @@ func (n *Node) registered(ev *Event, p *pendingCall, failed bool, out *Output) {
 // Source: SlaveSynchronize.syncAll (RocketMQ 5.3.3).
 func (n *Node) synchronise(out *Output) {
 	n.next.sync = n.now.Mono + n.cfg.SyncInterval
+	if n.role == roleMaster {
+		n.next.sync = 0
+		return
+	}
 	if n.peer.addr == "" {
 		n.next.sync = n.now.Mono + min(n.cfg.SyncInterval, time.Second)
 		return
@@ -185,7 +199,7 @@ func (n *Node) synchronise(out *Output) {
 
 // masterTopics makes the topics those of the master.
 func (n *Node) masterTopics(ev *Event, failed bool, out *Output) {
-	if failed {
+	if failed || n.role == roleMaster {
 		return
 	}
 	table, err := remoting.ParseTopicTable(ev.Frame.Body)
@@ -204,7 +218,7 @@ func (n *Node) masterTopics(ev *Event, failed bool, out *Output) {
 }
 
 func (n *Node) masterGroups(ev *Event, failed bool, out *Output) {
-	if failed {
+	if failed || n.role == roleMaster {
 		return
 	}
 	table, err := remoting.ParseSubscriptionGroupTable(ev.Frame.Body)
@@ -220,7 +234,7 @@ func (n *Node) masterGroups(ev *Event, failed bool, out *Output) {
 }
 
 func (n *Node) masterOffsets(ev *Event, failed bool) {
-	if failed {
+	if failed || n.role == roleMaster {
 		return
 	}
 	if table, err := remoting.ParseConsumerOffsetTable(ev.Frame.Body); err == nil {
@@ -229,7 +243,7 @@ func (n *Node) masterOffsets(ev *Event, failed bool) {
 }
 
 func (n *Node) masterDelays(ev *Event, failed bool) {
-	if failed {
+	if failed || n.role == roleMaster {
 		return
 	}
 	if table, err := remoting.ParseDelayOffsetTable(ev.Frame.Body); err == nil {

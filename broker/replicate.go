@@ -23,10 +23,11 @@ func (n *Node) replicate(out *Output) {
 		return
 	}
 	woke := due(n.repOut.WakeAt, n.now.Mono)
-	if !woke && n.marks.Written == n.moved && !n.firstStep() {
+	synced := n.control != nil && n.marks.Synced != n.movedSync
+	if !woke && !synced && n.marks.Written == n.moved && !n.firstStep() {
 		return
 	}
-	n.moved = n.marks.Written
+	n.moved, n.movedSync = n.marks.Written, n.marks.Synced
 	ev := replica.Event{Kind: replica.KindMoved, Log: n.log()}
 	if woke {
 		ev.Kind = replica.KindWoke
@@ -46,7 +47,7 @@ func (n *Node) firstStep() bool {
 
 func (n *Node) log() replica.Log {
 	m := n.store.Marks()
-	return replica.Log{Min: m.Min, Written: m.Written, Whole: m.Indexed, Appended: m.Appended, FileBytes: n.store.Config().SegmentBytes}
+	return replica.Log{Min: m.Min, Written: m.Written, Whole: m.Indexed, Appended: m.Appended, Synced: m.Synced, Bad: n.store.Bad() != nil, FileBytes: n.store.Config().SegmentBytes}
 }
 
 // carryOut applies what the replicator decided.
@@ -68,9 +69,10 @@ func (n *Node) carryOut(out *Output) {
 			for _, p := range n.replica.Peers(nil) {
 				out.ReplicaClose = append(out.ReplicaClose, p.Conn)
 			}
-			return
+			break
 		}
 	}
+	n.carryOutControlled(out)
 }
 
 // apply appends a chunk of the master's log. A log that turns out to be another one than the master's is noted once.
@@ -85,6 +87,9 @@ func (n *Node) apply(c replica.Chunk) error {
 // transfer puts an envelope out with the ranges of the log that belong behind its header.
 func (n *Node) transfer(e *replica.Envelope, out *Output) {
 	t := Transfer{Conn: e.Conn, Header: e.Header, Len: e.Len}
+	if len(e.Body) > 0 {
+		t.Ranges = append(t.Ranges, store.Range{Mem: e.Body, Len: len(e.Body)})
+	}
 	limit := n.store.Marks().Written
 	for from, end := e.From, e.From+int64(e.Size); from < end; {
 		r, ok := n.store.ReadRaw(from, limit, int(end-from))

@@ -41,7 +41,7 @@ func appendPull(dst []byte, r *Reply) ([]byte, error) {
 
 // codeOf returns the response code of a put's outcome.
 func codeOf(s durability.Status) int32 {
-	switch s {
+	switch s { // StatusUnconfirmed is SYSTEM_ERROR: clients cannot take it for a refusal
 	case durability.StatusOK:
 		return remoting.ResponseSuccess
 	case durability.StatusFlushDiskTimeout:

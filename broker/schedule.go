@@ -91,7 +91,7 @@ func (n *Node) sendDelayed(c ConnID, f *remoting.Frame, s *Send, out *Output) {
 // deliverDue delivers what is due, level by level, and begins to read what comes next.
 func (n *Node) deliverDue(out *Output) {
 	t := n.topics.byName[scheduleTopic]
-	if t == nil || n.role == roleSlave || n.stopping {
+	if t == nil || n.role == roleSlave || n.stopping || n.control.fenced(n.now.Mono) {
 		return
 	}
 	for i := range min(len(n.delayed.levels), len(t.queues)) {
@@ -215,6 +215,17 @@ func (n *Node) append(q *queue, record []byte) (queueOffset int64, err error) {
 	n.stats.puts++
 	n.stats.bytes += uint64(len(record))
 	return queueOffset, nil
+}
+
+// restart forgets what was read of a log that may be another one now, and progress beyond its end.
+func (s *delayTable) restart(t *topic) {
+	for i := range s.levels {
+		l := &s.levels[i]
+		*l = level{next: l.next}
+		if i < len(t.queues) && t.queues[i] != nil {
+			l.next = min(l.next, t.queues[i].store.Next())
+		}
+	}
 }
 
 // nextDue returns when the next delayed message is due that is in memory.

@@ -28,7 +28,7 @@ func (n *Node) searchOffset(c ConnID, f *remoting.Frame, q *queue, h *remoting.Q
 
 // goOn halves the range until nothing is left of it, or until something must be read.
 func (n *Node) goOn(s *search, out *Output) {
-	limit := n.marks.At(n.contract.Read)
+	limit := n.contract.Readable(&n.marks)
 	for s.low < s.high {
 		ranges, found := n.store.Lookup(s.queue.store, s.middle(), store.Want{Count: 1, Bytes: 1, Limit: limit}, nil)
 		if found.Load != nil {

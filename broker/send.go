@@ -74,6 +74,10 @@ func setQueueID(records []byte, n int, queueID int32) {
 
 // put appends records and enlists the reply. Either all of them are stored or none.
 func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, queueID int32, records []byte, count int, noWait bool, out *Output) {
+	if n.control.fenced(n.now.Mono) {
+		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the controller was not reached in time: another broker may be the master", out)
+		return
+	}
 	if n.full {
 		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the disk is full", out)
 		return

@@ -28,7 +28,7 @@ func (n *Node) sendBack(c ConnID, f *remoting.Frame, out *Output) {
 	case err != nil:
 		n.refuse(c, f, remoting.ResponseSystemError, err.Error(), out)
 		return
-	case n.role == roleSlave:
+	case n.role == roleSlave || n.control.fenced(n.now.Mono):
 		n.refuse(c, f, remoting.ResponseSystemError, "no master available along with "+n.cfg.Addr.Addr().String(), out)
 		return
 	case n.groups.get([]byte(h.Group)) == nil:

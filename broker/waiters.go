@@ -92,6 +92,21 @@ func (r *ring) decide(ack *durability.Ack, m *durability.Marks, now time.Duratio
 	}
 }
 
+// giveUp appends to replies the answer of every put, code, and forgets them.
+func (ws *waiters) giveUp(code int32, replies []Reply) []Reply {
+	for c := range ws.rings {
+		r := &ws.rings[c]
+		for ; r.head < r.tail; r.head++ {
+			p := r.at(r.head)
+			p.reply.Code = code
+			replies = append(replies, p.reply)
+			p.reply = Reply{}
+		}
+		r.decided = r.head
+	}
+	return replies
+}
+
 // deadline returns the first instant after now at which a put may be answered although no mark moves; 0 = none.
 func (ws *waiters) deadline(ack *durability.Ack, now time.Duration) time.Duration {
 	first := time.Duration(0)

@@ -5,7 +5,7 @@ import "time"
 // Status is the outcome of a put as its response code tells it.
 type Status uint8
 
-// Outcomes of a put. All but StatusNotEnough mean that the message is stored.
+// Outcomes of a put. All but StatusNotEnough and StatusUnconfirmed mean that the message is stored.
 // Source: PutMessageStatus, SendMessageProcessor.handlePutMessageResult (RocketMQ 5.3.3).
 const (
 	StatusOK                Status = iota // SEND_OK
@@ -13,6 +13,7 @@ const (
 	StatusFlushSlaveTimeout               // stored, not yet on enough replicas when the wait ended
 	StatusSlaveNotAvailable               // stored, no usable replica was connected (4.9 only)
 	StatusNotEnough                       // refused before the append: IN_SYNC_REPLICAS_NOT_ENOUGH
+	StatusUnconfirmed                     // appended, and whether it will be kept is not known
 )
 
 // String returns RocketMQ's name of the status.
@@ -28,6 +29,8 @@ func (s Status) String() string {
 		return "SLAVE_NOT_AVAILABLE"
 	case StatusNotEnough:
 		return "IN_SYNC_REPLICAS_NOT_ENOUGH"
+	case StatusUnconfirmed:
+		return "UNCONFIRMED"
 	}
 	return "STATUS?"
 }
@@ -45,6 +48,11 @@ const (
 	// CountConnections waits for Replicas connections whose acknowledgement covers the offset; two connections of one slave
 	// count twice. Source: CommitLog.handleHA, GroupTransferService (RocketMQ 5.3.3).
 	CountConnections
+	// CountInSync waits for every member of the SyncStateSet, and for Replicas members at least. A put that they do not have
+	// in time is answered StatusUnconfirmed: another master may be elected from among them, which lacks it, so that nobody
+	// may say that it is stored. Fewer members refuse it before the append. Source: CommitLog.handleHA with
+	// allAckInSyncStateSet, AutoSwitchHAService (RocketMQ 5.3.3).
+	CountInSync
 )
 
 // Ack says when a put may be acknowledged.
@@ -113,6 +121,9 @@ func (a *Ack) Admit(m *Marks) Status {
 	if a.MinReplicas > 0 && m.Connections < a.MinReplicas {
 		return StatusNotEnough
 	}
+	if a.Count == CountInSync && len(m.Replicas) < a.Replicas {
+		return StatusNotEnough
+	}
 	return StatusOK
 }
 
@@ -135,6 +146,8 @@ func (a *Ack) Enlist(m *Marks, end Offset, wait bool, now time.Duration) Waiter 
 			}
 		case CountConnections:
 			remote = a.Replicas > 0
+		case CountInSync:
+			remote = true
 		}
 	}
 	w.Class = classOf(local, remote)
@@ -162,6 +175,11 @@ func (a *Ack) Remote(m *Marks) Offset {
 		return m.Pushed
 	case CountConnections:
 		return m.ReplicasAt(a.Replicas)
+	case CountInSync:
+		if len(m.Replicas) < a.Replicas {
+			return -1
+		}
+		return m.ReplicasAt(len(m.Replicas))
 	}
 	return maxOffset
 }
@@ -202,6 +220,8 @@ func (a *Ack) Release(m *Marks, w *Waiter, now time.Duration) (Status, bool) {
 	switch {
 	case !decided:
 		return StatusOK, false
+	case w.Replicas == WaitLate && a.Count == CountInSync:
+		return StatusUnconfirmed, true
 	case w.Replicas == WaitLate:
 		return StatusFlushSlaveTimeout, true
 	case w.Outcome != StatusOK:

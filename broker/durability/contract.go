@@ -11,6 +11,16 @@ type Contract struct {
 	Flush Flush
 	Ack   Ack
 	Read  Level // consumers read below this mark of the master
+	// ReadConfirmed has consumers read nothing, besides, that the SyncStateSet has not confirmed.
+	ReadConfirmed bool
+}
+
+// Readable returns the physical offset below which consumers may read under m.
+func (c *Contract) Readable(m *Marks) Offset {
+	if c.ReadConfirmed {
+		return min(m.At(c.Read), m.Confirmed)
+	}
+	return m.At(c.Read)
 }
 
 // Profile is the product and version whose semantics a contract follows.
@@ -50,6 +60,7 @@ type Choice struct {
 	FlushType     FlushType
 	InSync        int  // inSyncReplicas: copies in all, the master's included (profiles after 4.9)
 	TransientPool bool // transientStorePoolEnable: acknowledged in the memory of the process
+	Controlled    bool // a controller elects the master (Holdfast): the contract is the one that holds when it elects this node
 
 	FlushInterval  time.Duration // flushIntervalCommitLog
 	FlushPages     int           // flushCommitLogLeastPages
@@ -63,7 +74,7 @@ type Choice struct {
 // WaitsForReplicas reports whether a put may have to wait for a replica: every SYNC_MASTER of 4.9, and one of 5 with inSyncReplicas of 2 or
 // more. Source: CommitLog.handleHA, calcNeedAckNums (RocketMQ 5.3.3), CommitLog.submitReplicaRequest (4.9.8).
 func (c Choice) WaitsForReplicas() bool {
-	return c.Role == SyncMaster && (c.Profile == RocketMQ4 || c.InSync > 1)
+	return c.Role == SyncMaster && !c.Controlled && (c.Profile == RocketMQ4 || c.InSync > 1)
 }
 
 // DefaultChoice returns RocketMQ's defaults for a profile. Source: MessageStoreConfig (RocketMQ 5.3.3, 4.9.8).
@@ -76,8 +87,12 @@ func DefaultChoice(p Profile) Choice {
 	}
 }
 
-// Contract returns the contract that the choice stands for.
+// Contract returns the contract that the choice stands for. That of a Slave with a controller is the one of a SyncMaster: it
+// may become one.
 func (c Choice) Contract() Contract {
+	if c.Controlled && c.Role == Slave {
+		c.Role = SyncMaster
+	}
 	out := Contract{
 		Flush: Flush{Interval: c.FlushInterval, LeastPages: c.FlushPages, Thorough: c.FlushThorough},
 		Ack:   Ack{Local: LevelWritten, DiskTimeout: c.DiskTimeout, ReplicaTimeout: c.SlaveTimeout, MaxBehind: c.MaxBehind},
@@ -94,7 +109,9 @@ func (c Choice) Contract() Contract {
 		out.Ack.Local = LevelAppended
 	}
 	if c.Role == SyncMaster {
-		if c.Profile == RocketMQ4 {
+		if c.Controlled {
+			out.Ack.Count, out.Ack.Replicas, out.ReadConfirmed = CountInSync, c.InSync-1, true
+		} else if c.Profile == RocketMQ4 {
 			out.Ack.Count, out.Ack.Replicas = CountPushed, 1
 		} else if c.InSync > 1 {
 			out.Ack.Count, out.Ack.Replicas = CountConnections, c.InSync-1

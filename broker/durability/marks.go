@@ -43,20 +43,23 @@ type Marks struct {
 	Written  Offset // end of what the kernel has
 	Synced   Offset // end of what an fsync covered
 
-	// Replicas are the acknowledgements that reached the master, sorted by ID. The slice belongs to the caller of Marks'
-	// producer and is reused.
+	// Replicas are the acknowledgements that reached the master, sorted by ID; with epochs those of the SyncStateSet but the
+	// master, whether connected or not. The slice belongs to the caller of Marks' producer and is reused.
 	Replicas []Replica
 	// Pushed is the largest offset that any slave ever acknowledged; it never falls, not even when the slave is replaced.
 	// Source: HAService.push2SlaveMaxOffset (RocketMQ 4.9.8).
 	Pushed Offset
 	// Connections is the number of connected slaves, those that have not reported yet included.
 	Connections int
+	// Confirmed is the end of what consumers may read where the contract counts the SyncStateSet (Contract.ReadConfirmed): every
+	// member has it. It never falls while the epoch lasts.
+	Confirmed Offset
 }
 
 // Replica is what the master knows of one replica.
 type Replica struct {
 	ID    int32  // the connection (classic HA) or the replica (epochs); distinct within Marks
-	Acked Offset // the replica's log end as it reported it; -1 before the first report
+	Acked Offset // the replica's log end as it reported it (in this epoch); -1 before the first report
 }
 
 // At returns the end of what has reached level l on the log's own node.

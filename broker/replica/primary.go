@@ -10,7 +10,7 @@ import (
 
 // headerBytes is the size of the master's header: an offset (i64) and a size (i32). A slave's report is an offset alone.
 const (
-	headerBytes = 12
+	headerBytes = 12 // at most HeaderBytes
 	reportBytes = 8
 	// maxChunkBytes is the largest chunk that a slave takes. Source: HAClient.READ_MAX_BUFFER_SIZE (RocketMQ 4.9.8).
 	maxChunkBytes = 4 << 20

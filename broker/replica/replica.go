@@ -1,5 +1,5 @@
 // Package replica holds the replication state machines of a broker: None for a broker alone, Primary for RocketMQ's classic
-// high availability over its own wire protocol. A state machine decides what to send, apply, dial and close; it owns no
+// high availability over its own wire protocol, Controlled for a group whose master a controller elects. A state machine decides what to send, apply, dial and close; it owns no
 // socket, log or clock. What an acknowledgement of a replica is worth to a producer is decided in package durability.
 package replica
 
@@ -20,14 +20,18 @@ type Kind uint8
 
 // Events of a Replicator.
 const (
-	KindMoved     Kind = iota // the own log's marks moved
-	KindWoke                  // the time asked for by Out.WakeAt has come
-	KindConnected             // master: a slave connected; slave: the connection asked for by Out.Dial stands
-	KindRefused               // slave: the connection asked for by Out.Dial failed
-	KindReceived              // Data are the bytes received and not yet consumed
-	KindClosed                // the connection is gone
-	KindDrained               // everything emitted for Conn has been handed to the kernel
-	KindMaster                // slave: Addr is the master's HA address as the name server told it
+	KindMoved      Kind = iota // the own log's marks moved
+	KindWoke                   // the time asked for by Out.WakeAt has come
+	KindConnected              // master: a slave connected; slave: the connection asked for by Out.Dial stands
+	KindRefused                // slave: the connection asked for by Out.Dial failed
+	KindReceived               // Data are the bytes received and not yet consumed
+	KindClosed                 // the connection is gone
+	KindDrained                // everything emitted for Conn has been handed to the kernel
+	KindMaster                 // slave: Addr is the master's HA address as the name server told it
+	KindView                   // Controlled: View is what the controller says
+	KindRefusedSet             // Controlled: what Out.Ask asked for was refused, or nobody answered
+	KindTruncated              // Controlled: the log ends where Out.Truncate asked
+	KindSaved                  // Controlled: the newest Out.Epochs is durable
 )
 
 // Event is one thing that happened.
@@ -36,7 +40,10 @@ type Event struct {
 	Conn ConnID
 	Data []byte // KindReceived; valid during the Step
 	Addr string // KindConnected: the peer; KindMaster: the address to dial
-	Log  Log    // the own log at this instant
+	// Dialed tells the connection that Out.Dial asked for from one that a peer made (KindConnected).
+	Dialed bool
+	View   View
+	Log    Log // the own log at this instant
 }
 
 // Log is what a state machine must know of its own commit log. Invariant: Min <= Written <= Appended, Whole <= Appended.
@@ -45,14 +52,20 @@ type Log struct {
 	Written   Offset // end of what the kernel has: this much may be sent and acknowledged
 	Whole     Offset // end of the last whole record in memory
 	Appended  Offset // end of what is in memory
+	Synced    Offset // end of what an fsync covered
 	FileBytes int64  // size of a log file
+	Bad       bool   // what was applied is no record: nothing more becomes whole
 }
+
+// HeaderBytes is the size of the longest header.
+const HeaderBytes = 28
 
 // Envelope is one message for a peer: the header, and behind it the bytes [From, From+Size) of the own log.
 type Envelope struct {
 	Conn   ConnID
-	Header [headerBytes]byte
+	Header [HeaderBytes]byte
 	Len    int32  // bytes of Header in use
+	Body   []byte // behind the header; then Size is 0
 	Size   int32  // bytes of the log behind the header
 	From   Offset // where they begin
 }
@@ -72,6 +85,13 @@ type Out struct {
 	Consumed  int           // bytes of Event.Data that were used
 	WakeAt    time.Duration // the earliest deadline; 0 = none
 	Notes     []Note        // what a log should say
+
+	Cut      bool        // Controlled: cut the log off at Truncate, then step KindTruncated; until then nothing is applied
+	Truncate Offset      // the end of a record
+	Save     bool        // Controlled: make Epochs durable, then step KindSaved
+	Epochs   Epochs      // valid until the next Step
+	SyncTo   Offset      // Controlled: sync this much of the log soon, whatever the flush policy; 0 = no wish
+	Ask      *SetRequest // Controlled: ask the controller; the answer is KindView or KindRefusedSet
 }
 
 // Note is a remark for the node's log.
@@ -84,6 +104,7 @@ type Note struct {
 func (o *Out) Reset() {
 	o.Envelopes, o.Apply, o.Close, o.Notes = o.Envelopes[:0], o.Apply[:0], o.Close[:0], o.Notes[:0]
 	o.Dial, o.Consumed, o.WakeAt = "", 0, 0
+	o.Cut, o.Truncate, o.Save, o.Epochs, o.SyncTo, o.Ask = false, 0, false, nil, 0, nil
 }
 
 // Role is a replicator's role.

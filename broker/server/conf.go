@@ -65,6 +65,10 @@ var keys = []key{
 	{name: "haHousekeepingInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.HA.Housekeeping }, 1)},
 	{name: "haTransferBatchSize", set: whole(func(c *conf) *int { return &c.Node.HA.BatchBytes }, 1, 4<<20)},
 	{name: "holdfastHaReconnectInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.HA.ReconnectInterval }, 1)},
+	{name: "enableControllerMode", set: boolean(func(c *conf) *bool { return &c.Node.Choice.Controlled })},
+	{name: "controllerAddr", set: text(func(c *conf) *string { return &c.Node.Controller })},
+	{name: "brokerHeartbeatInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.BeatInterval }, 1)},
+	{name: "haMaxTimeSlaveNotCatchup", set: millis(func(c *conf) *time.Duration { return &c.Node.MaxTimeBehind }, 1)},
 	{name: "slaveReadEnable", set: boolean(func(c *conf) *bool { return &c.Node.SlaveReadEnable })},
 	{name: "autoCreateTopicEnable", set: boolean(func(c *conf) *bool { return &c.Node.AutoCreateTopic })},
 	{name: "autoCreateSubscriptionGroup", set: boolean(func(c *conf) *bool { return &c.Node.AutoCreateGroup })},
@@ -104,7 +108,6 @@ var keys = []key{
 	{name: "warmMapedFileEnable", inert: "files are not mapped"},
 	{name: "waitTimeMillsInSendQueue", inert: "there is no send queue"},
 	{name: "osPageCacheBusyTimeOutMills", inert: "writes run beside the lock"},
-	{name: "enableControllerMode", inert: "only false is meant"},
 	{name: "traceTopicEnable", inert: "there is no trace topic"},
 }
 

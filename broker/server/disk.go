@@ -63,6 +63,12 @@ func (s *Server) auxer() {
 	}
 }
 
+// truncate cuts the log; nothing else is outstanding meanwhile.
+func (s *Server) truncate(job *store.TruncateJob) {
+	err := job.Run()
+	s.newStepper().step(&broker.Event{Kind: broker.KindTruncated, Err: err})
+}
+
 func (s *Server) load(job *store.LoadJob) {
 	job.Run() // the node learns the outcome from the job
 	s.newStepper().step(&broker.Event{Kind: broker.KindLoaded, Load: job})

@@ -59,7 +59,7 @@ func (t *peerTable) remove(id replica.ConnID) {
 func (t *peerTable) all() []*peer { return append([]*peer(nil), t.list...) }
 
 // serveSlave serves a slave that connected.
-func (s *Server) serveSlave(nc net.Conn) { s.servePeer(nc, nc.RemoteAddr().String()) }
+func (s *Server) serveSlave(nc net.Conn) { s.servePeer(nc, nc.RemoteAddr().String(), false) }
 
 // follow connects to the master, as the node asked, and serves the connection until its end.
 func (s *Server) follow(addr string) {
@@ -71,10 +71,10 @@ func (s *Server) follow(addr string) {
 		s.newStepper().step(&broker.Event{Kind: broker.KindReplica, Replica: replica.Event{Kind: replica.KindRefused}})
 		return
 	}
-	s.servePeer(nc, addr)
+	s.servePeer(nc, addr, true)
 }
 
-func (s *Server) servePeer(nc net.Conn, addr string) {
+func (s *Server) servePeer(nc net.Conn, addr string, dialed bool) {
 	p := &peer{s: s, nc: nc, try: tryWriterOf(nc), more: make(chan struct{}, 1), gone: make(chan struct{})}
 	s.mu.Lock()
 	s.peers.last++
@@ -90,7 +90,9 @@ func (s *Server) servePeer(nc net.Conn, addr string) {
 	}
 	s.spawn(p.write)
 	st := s.newStepper()
-	st.step(p.event(replica.KindConnected, addr, nil))
+	connected := p.event(replica.KindConnected, addr, nil)
+	connected.Replica.Dialed = dialed
+	st.step(connected)
 	p.read(st)
 	p.close()
 	s.mu.Lock()

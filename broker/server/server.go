@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -56,13 +57,14 @@ var ErrStart = errors.New("start")
 
 // Server is a running node.
 type Server struct {
-	cfg   Config
-	log   *slog.Logger
-	node  machine
-	store *store.Store
-	fs    vfs.FS
-	begun time.Time
-	skew  *skewPage // nil: the wall clock is the real one
+	cfg      Config
+	log      *slog.Logger
+	node     machine
+	store    *store.Store
+	fs       vfs.FS
+	metadata io.Closer // the lock of a controller's directory
+	begun    time.Time
+	skew     *skewPage // nil: the wall clock is the real one
 
 	listener, haListener net.Listener
 
@@ -114,6 +116,50 @@ func StartNameServer(cfg Config, routes route.Config) (*Server, error) {
 	s.node = node
 	s.run()
 	return s, nil
+}
+
+// StartController is StartNameServer for a name server that is a controller, too. Its metadata are in cfg.StoreDir, or cfg.FS;
+// without either they live as long as the process.
+func StartController(cfg Config, routes route.Config, controller route.ControllerConfig) (*Server, error) {
+	cfg.HAListen = ""
+	s := newServer(cfg)
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	if err := s.openController(routes, controller); err != nil {
+		s.closeListeners()
+		return nil, fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	s.run()
+	return s, nil
+}
+
+func (s *Server) openController(routes route.Config, controller route.ControllerConfig) error {
+	s.fs = s.cfg.FS
+	if s.fs == nil && s.cfg.StoreDir != "" {
+		s.fs = vfs.OS(s.cfg.StoreDir)
+	}
+	if s.fs != nil {
+		err := s.fs.MkdirAll("config")
+		if err == nil {
+			err = s.fs.SyncDir(".")
+		}
+		if err == nil {
+			s.metadata, err = vfs.Lock(s.fs, "lock")
+		}
+		if err != nil {
+			return fmt.Errorf("controller metadata %s: %w", s.cfg.StoreDir, err)
+		}
+	}
+	node, err := broker.NewController(routes, controller, s.fs)
+	if err != nil {
+		if s.metadata != nil {
+			err = errors.Join(err, s.metadata.Close())
+		}
+		return err
+	}
+	s.node = node
+	return nil
 }
 
 func newServer(cfg Config) *Server {
@@ -179,6 +225,9 @@ func (s *Server) open() error {
 	s.cfg.Node.Addr = addrPort(s.listener)
 	if s.haListener != nil {
 		s.cfg.Node.HAAddr = addrPort(s.haListener)
+	}
+	if s.cfg.Node.Incarnation == 0 {
+		s.cfg.Node.Incarnation = time.Now().UnixNano() // also of a machine whose clock was set back: a nanosecond is not met twice
 	}
 	seed := s.cfg.Seed
 	if seed == 0 {
@@ -269,6 +318,9 @@ func (s *Server) Close() error {
 	}
 	s.tearDown()
 	s.workers.Wait()
+	if s.metadata != nil {
+		s.metadata.Close()
+	}
 	if s.store != nil && s.Err() == nil {
 		return s.store.Close()
 	}

@@ -18,6 +18,7 @@ type stepper struct {
 	write  *store.WriteJob
 	sync   *store.SyncJob
 	aux    *store.AuxJob
+	cut    *store.TruncateJob
 	loads  []*store.LoadJob
 	calls  []broker.Call
 	saves  []broker.Save
@@ -75,7 +76,7 @@ func (st *stepper) decide(ev *broker.Event) {
 		return
 	}
 	s.post(st, out)
-	st.write, st.sync, st.aux = out.Write, out.Sync, out.Aux
+	st.write, st.sync, st.aux, st.cut = out.Write, out.Sync, out.Aux, out.Truncate
 	st.loads = append(st.loads, out.Loads...)
 	st.calls = append(st.calls, out.Calls...)
 	st.saves = append(st.saves, out.Saves...)
@@ -131,7 +132,7 @@ func (st *stepper) shipTo(p *peer) {
 func (st *stepper) reset() {
 	st.drain, st.ship, st.close, st.hangUp = st.drain[:0], st.ship[:0], st.close[:0], st.hangUp[:0]
 	st.loads, st.calls, st.saves, st.notes = st.loads[:0], st.calls[:0], st.saves[:0], st.notes[:0]
-	st.write, st.sync, st.aux, st.dial, st.consumed = nil, nil, nil, "", 0
+	st.write, st.sync, st.aux, st.cut, st.dial, st.consumed = nil, nil, nil, nil, "", 0
 }
 
 // carryOut does what decide left to be done, what others wait for longest first.
@@ -145,6 +146,9 @@ func (st *stepper) carryOut() {
 	}
 	if st.aux != nil {
 		s.disk.aux <- st.aux
+	}
+	if job := st.cut; job != nil {
+		s.spawn(func() { s.truncate(job) })
 	}
 	for _, p := range st.ship {
 		st.shipTo(p)

@@ -68,6 +68,8 @@ func (s *Store) admit(bytes, records int) error {
 	switch {
 	case s.err != nil:
 		return s.err
+	case s.truncate.taken:
+		return ErrBusy
 	case bytes > s.cfg.MaxAppendBytes:
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLong, bytes, s.cfg.MaxAppendBytes)
 	case unwritten > 0 && unwritten+int64(bytes) > s.cfg.UnwrittenMax, s.waiting+records > s.cfg.UnitsMax:

@@ -48,6 +48,7 @@ type auxPart struct {
 
 // queueFile is the open file in which a queue's last units are.
 type queueFile struct {
+	dir     string
 	base    int64 // byte offset of the first unit, the file's name
 	f       vfs.File
 	queued  bool // stands in AuxJob.unsynced
@@ -66,7 +67,7 @@ func queueName(dir string, base int64) string { return fmt.Sprintf("%s/%020d", d
 // be due earlier when much is appended.
 func (s *Store) AuxDue() time.Duration {
 	j := &s.aux
-	if j.taken || s.err != nil || s.syncedRecords() <= s.saved.synced {
+	if j.taken || s.err != nil || s.truncate.taken || s.syncedRecords() <= s.saved.synced {
 		return 0
 	}
 	return max(1, j.lastRun+s.cfg.CheckpointEvery)
@@ -76,7 +77,7 @@ func (s *Store) AuxDue() time.Duration {
 // one is outstanding: until AuxDone is told how it ended. It may run beside a WriteJob and a SyncJob.
 func (s *Store) TakeAux(now time.Duration) *AuxJob {
 	j := &s.aux
-	if j.taken || s.err != nil {
+	if j.taken || s.err != nil || s.truncate.taken {
 		return nil
 	}
 	end := s.syncedRecords()
@@ -187,7 +188,7 @@ func (j *AuxJob) openQueue(p *auxPart, base, from int64) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", name, err)
 	}
-	q.file = &queueFile{base: base, f: f}
+	q.file = &queueFile{dir: q.dir(), base: base, f: f}
 	return nil
 }
 

@@ -12,6 +12,7 @@ const logDir = "commitlog"
 type log struct {
 	segs    []*segment // consecutive
 	fileEnd int64      // end of the file in which the end of the log lies; behind a full file: its end
+	spilled bool       // a write that found no space may have left bytes behind the written mark
 
 	writtenTime, syncedTime int64 // store times of the last records below Written and Synced, Unix ms
 }

@@ -91,6 +91,7 @@ type LoadJob struct {
 	fsys      vfs.FS
 	fileBytes int64
 	queue     *Queue
+	gen       int32 // of the marks when it was asked for
 	dir       string
 	from, to  int64 // queue offsets
 	logEnd    int64 // no unit leads beyond
@@ -101,7 +102,7 @@ type LoadJob struct {
 // load returns a job that reads the units from queue offset from on. Each reader has its own; the last one loaded stays
 // with the queue.
 func (q *Queue) load(s *Store, from int64) *LoadJob {
-	return &LoadJob{fsys: s.fsys, fileBytes: s.cfg.QueueFileBytes, queue: q, dir: q.dir(), from: from, to: min(q.ringMin, from+loadUnits), logEnd: s.marks.Written}
+	return &LoadJob{fsys: s.fsys, fileBytes: s.cfg.QueueFileBytes, queue: q, gen: s.marks.Gen, dir: q.dir(), from: from, to: min(q.ringMin, from+loadUnits), logEnd: s.marks.Written}
 }
 
 // Run reads. Whoever runs it holds no lock. It errs with ErrCorrupt when the units cannot be of this log, or with what the
@@ -139,8 +140,12 @@ func (j *LoadJob) Run() error {
 	return nil
 }
 
-// Loaded gives the store what the job read. It returns the error of Run, after which looking again is useless.
+// Loaded gives the store what the job read. It returns the error of Run, after which looking again is useless. What was
+// read beside a truncation is thrown away: the caller looks again.
 func (s *Store) Loaded(j *LoadJob) error {
+	if j.queue != nil && j.gen != s.marks.Gen {
+		return nil
+	}
 	if j.err == nil && j.queue != nil {
 		j.queue.window = j
 	}

@@ -257,7 +257,7 @@ func (s *Store) trimQueue(q *Queue, r *queueReader, next int64) error {
 	if err != nil {
 		return err
 	}
-	q.file = &queueFile{base: base, f: f}
+	q.file = &queueFile{dir: r.dir, base: base, f: f}
 	s.aux.unsyncedFile(q.file)
 	if err := f.Truncate(keep - base); err != nil {
 		return err

@@ -71,6 +71,7 @@ func Open(fsys vfs.FS, cfg Config) (*Store, Recovery, error) {
 		s.closeFiles()
 		return nil, r, err
 	}
+	s.opened = r
 	return s, r, nil
 }
 

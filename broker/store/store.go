@@ -105,7 +105,7 @@ func (c Config) Validate() error {
 // Marks are physical offsets up to which the commit log has come.
 // Invariant: Min <= Synced <= Written <= Appended, Indexed <= Appended; Written <= Indexed but behind a Bad one.
 type Marks struct {
-	Gen      int32 // of the log: what was learned under another Gen says nothing about it. A Store keeps one for life
+	Gen      int32 // of the log: what was learned under another Gen says nothing about it. It rises with every truncation
 	Min      int64 // the first byte that is there
 	Appended int64 // in memory: the log's end
 	Written  int64 // given to the operating system: survives the end of the process
@@ -126,10 +126,15 @@ type Store struct {
 	index
 	saved slot // the last checkpoint
 
-	write WriteJob
-	sync  SyncJob
-	aux   AuxJob
+	write    WriteJob
+	sync     SyncJob
+	aux      AuxJob
+	truncate TruncateJob
+	opened   Recovery
 }
+
+// Opened returns what Open found and did: whether the store had been closed, above all.
+func (s *Store) Opened() Recovery { return s.opened }
 
 // Marks returns the present marks.
 func (s *Store) Marks() Marks { return s.marks }

@@ -36,7 +36,7 @@ func (s *Store) TakeWrite() *WriteJob {
 	if s.bad != nil {
 		to = s.marks.Appended
 	}
-	if j.taken || from >= to || s.err != nil {
+	if j.taken || from >= to || s.err != nil || s.truncate.taken {
 		return nil
 	}
 	j.Gen, j.Upto, j.time, j.taken, j.store, j.parts = s.marks.Gen, to, s.lastTime, true, s, j.parts[:0]
@@ -76,6 +76,7 @@ func (s *Store) Written(gen int32, upto int64, err error) {
 			p.seg.ready, s.sync.names = true, true
 		}
 	}
+	s.spilled = s.spilled || err != nil
 	switch {
 	case errors.Is(err, vfs.ErrNoSpace):
 	case err != nil:
@@ -117,7 +118,7 @@ type SyncJob struct {
 // has not been told about. It may run beside a WriteJob.
 func (s *Store) TakeSync() *SyncJob {
 	j := &s.sync
-	if j.taken || s.marks.Synced >= s.marks.Written || s.err != nil {
+	if j.taken || s.marks.Synced >= s.marks.Written || s.err != nil || s.truncate.taken {
 		return nil
 	}
 	j.Gen, j.Upto, j.time, j.taken, j.store = s.marks.Gen, s.marks.Written, s.writtenTime, true, s

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -32,6 +33,10 @@ func (g *Group) elects() bool { return g.opt.Mode == Controller || g.opt.Mode ==
 // SupportsMode returns nil, or why the system has no such mode.
 func (s System) SupportsMode(mode string) error {
 	switch {
+	case s.Profile == holdfastProfile && (mode == "" || mode == Controller):
+		return nil
+	case s.Profile == holdfastProfile:
+		return usage("%s has no mode %s; allowed: %s", s, mode, Controller)
 	case mode == "" || mode == Classic:
 		return nil
 	case s.Name != RocketMQ:
@@ -44,11 +49,29 @@ func (s System) SupportsMode(mode string) error {
 	return usage("mode %q is unknown; allowed: %s, %s, %s", mode, Classic, Controller, DLedger)
 }
 
+// site is what the system needs of a scenario's: the holdfast profile has a controller, and one broker more than an acknowledgement waits
+// for, so that the group goes on without any one of them, unless it is to be short of brokers.
+func (s System) site(spec scenarios.Spec) scenarios.Site {
+	site := spec.Site
+	if s.Profile != holdfastProfile {
+		return site
+	}
+	site.Mode = Controller
+	if !site.Short {
+		site.Brokers = max(brokersOf(site), spec.Contract.InSyncReplicas+1)
+	}
+	return site
+}
+
 // electedSettings replaces what makes a broker a master or a slave: all brokers of a group that elects have the same configuration but
 // for addresses. Source: ControllerConfig, BrokerConfig, MessageStoreConfig (RocketMQ 5.3.3).
 func (g *Group) electedSettings(n *Node) Settings {
 	if g.opt.Mode == Controller {
-		return Settings{{"enableControllerMode", "true"}, {"controllerAddr", g.controller().String()}}
+		s := Settings{{"enableControllerMode", "true"}, {"controllerAddr", g.controller().String()}}
+		if n.System.Name == Reference { // what it acknowledges once it is elected
+			s = append(s, Setting{"brokerRole", g.Contract.BrokerRole})
+		}
+		return s
 	}
 	var peers []string
 	for i, b := range g.Brokers() {
@@ -60,9 +83,13 @@ func (g *Group) electedSettings(n *Node) Settings {
 	}
 }
 
-// controller is where brokers find the controller: at the port of its peers, for it listens on no other.
+// controller is where brokers find the controller: that of RocketMQ at the port of its peers, for it listens on no other, that of the
+// reference at the name server's.
 func (g *Group) controller() netip.AddrPort {
 	ns := g.nodes[0].Addr
+	if g.System.Name == Reference {
+		return ns
+	}
 	return netip.AddrPortFrom(ns.Addr(), ns.Port()+controllerPortAbove)
 }
 
@@ -141,6 +168,17 @@ func (c *cell) follow() {
 	if c.elections != nil {
 		c.lead(c.elections.leader.Load())
 	}
+}
+
+// awaitElected returns when a broker that runs has been elected.
+func (c *cell) awaitElected(ctx context.Context) error {
+	return c.nodes[0].await(ctx, electionPoll, "naming an elected master", func(context.Context) error {
+		if n := c.elections.leader.Load(); n == nil || !n.Running() {
+			return errors.New("no broker that runs is elected")
+		}
+		c.follow()
+		return nil
+	})
 }
 
 // endElections stops following.

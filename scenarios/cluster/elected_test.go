@@ -5,12 +5,14 @@ import (
 	"testing"
 
 	"holdfast/reports/result"
+	"holdfast/scenarios"
 )
 
 func TestModesOfSystems(t *testing.T) {
 	five := System{Name: RocketMQ, Version: "5.5.0", Profile: "rocketmq-5"}
 	four := System{Name: RocketMQ, Version: "4.9.7", Profile: "rocketmq-4.9"}
 	reference := System{Name: Reference, Profile: "rocketmq-5"}
+	holdfast := System{Name: Reference, Profile: "holdfast"}
 	for _, row := range []struct {
 		sys  System
 		mode string
@@ -19,6 +21,7 @@ func TestModesOfSystems(t *testing.T) {
 		{five, "", true}, {five, Classic, true}, {five, Controller, true}, {five, DLedger, true}, {five, "raft", false},
 		{four, Controller, false}, {four, DLedger, true},
 		{reference, Classic, true}, {reference, Controller, false}, {reference, DLedger, false},
+		{holdfast, "", true}, {holdfast, Controller, true}, {holdfast, Classic, false}, {holdfast, DLedger, false},
 	} {
 		err := row.sys.SupportsMode(row.mode)
 		if (err == nil) != row.want {
@@ -79,4 +82,32 @@ func TestTunedIsNamed(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
+}
+
+// TestHoldfastHasAController: its brokers are alike but for addresses, say what they acknowledge, and are one more than that needs.
+func TestHoldfastHasAController(t *testing.T) {
+	sys := System{Name: Reference, Profile: "holdfast"}
+	contract := result.Contract{BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 2}
+	spec := scenarios.Spec{Contract: contract}
+	if got := sys.site(spec); got.Mode != Controller || got.Brokers != 3 {
+		t.Errorf("got %+v, want a controller and 3 brokers", got)
+	}
+	spec.Site.Short, spec.Site.Brokers = true, 1
+	if got := sys.site(spec); got.Brokers != 1 {
+		t.Errorf("short of brokers: got %d, want 1", got.Brokers)
+	}
+	g, err := New(sys, contract, Options{Dir: t.TempDir(), Brokers: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range g.Brokers() {
+		if c := n.settings; c.Get("controllerAddr") != g.NameServer() || c.Get("brokerRole") != "SYNC_MASTER" || c.Get("brokerId") != "" {
+			t.Errorf("%s: %s", n.Name, c)
+		}
+	}
+	if argv := strings.Join(g.command(g.nodes[0]).Argv, " "); !strings.Contains(argv, "--controller --store") {
+		t.Errorf("the name server is started by %s", argv)
+	}
+	contract.BrokerRole = "ASYNC_MASTER"
+	wantCode(t, "ASYNC_MASTER", sys.Supports(contract), 64)
 }

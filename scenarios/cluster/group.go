@@ -79,6 +79,9 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 	if err := sys.SupportsMode(opt.Mode); err != nil {
 		return nil, err
 	}
+	if sys.Profile == holdfastProfile {
+		opt.Mode = Controller
+	}
 	if opt.Brokers == 0 {
 		opt.Brokers = brokersDefault
 	}

@@ -177,8 +177,11 @@ func (s *struck) beside() bool {
 	return s.fault.Kind == nemesis.Promote && s.fault.Target == nemesis.Slave
 }
 
-// promote makes the first slave that runs the master.
+// promote makes the first slave that runs the master; where the system elects it waits until it has.
 func (s *struck) promote(ctx context.Context, stamps scenarios.Stamps) error {
+	if s.c.elects() && !s.fault.Off {
+		return s.c.awaitElected(ctx)
+	}
 	for _, n := range s.c.Brokers() {
 		if n.Role != Slave || !n.Running() {
 			continue

@@ -50,6 +50,7 @@ func (s System) possible(f nemesis.Fault, others map[string]System) error {
 // Open starts a cluster with its stores in directories below spec.Dir, on a file system that has nothing left to do: the
 // removal of an earlier cluster's stores is committed, and what it discards is discarded, before the first fsync of this one.
 func (w Loopback) Open(ctx context.Context, spec scenarios.Spec) (scenarios.Cluster, error) {
+	spec.Site = w.System.site(spec)
 	if err := os.MkdirAll(spec.Dir, 0o755); err != nil {
 		return nil, err
 	}

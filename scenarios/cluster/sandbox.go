@@ -63,6 +63,7 @@ func (w Sandbox) SelfTest(ctx context.Context, dir string) error {
 
 // Open starts a cluster whose brokers each have a lossy disk and a host of their own.
 func (w Sandbox) Open(ctx context.Context, spec scenarios.Spec) (_ scenarios.Cluster, err error) {
+	spec.Site = w.System.site(spec)
 	c := &cell{dir: spec.Dir, others: w.Others}
 	defer func() {
 		if err != nil {

@@ -63,7 +63,11 @@ func (s System) Shortened() string {
 	if s.Name == RocketMQ {
 		return note + "waitTimeMillsInSendQueue=3000 (200); no TLS"
 	}
-	return note + "slaves reconnect after 500 ms (5000) and synchronise topics and offsets every 1000 ms (60000)"
+	note += "slaves reconnect after 500 ms (5000) and synchronise topics and offsets every 1000 ms (60000)"
+	if s.Profile == holdfastProfile {
+		note += "; a controller, and one broker more than inSyncReplicas"
+	}
+	return note
 }
 
 // referenceSettings are those that only the reference has.

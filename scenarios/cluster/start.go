@@ -172,6 +172,9 @@ func (g *Group) command(n *Node) process.Command {
 		c.Argv = []string{program, "broker", "-c", n.confPath(), "-n", g.NameServer()}
 		if n.Role == NameServer {
 			c.Argv = []string{program, "namesrv", "--listen", n.Addr.String()}
+			if g.opt.Mode == Controller {
+				c.Argv = append(c.Argv, "--controller", "--store", filepath.Join(n.Home, "controller"))
+			}
 		}
 		return c
 	}

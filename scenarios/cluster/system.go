@@ -18,7 +18,10 @@ const (
 )
 
 // Profiles of the reference broker, the default first. Source: contracts.md section 3 (Form).
-var profiles = []string{"rocketmq-5", "rocketmq-4.9"}
+var profiles = []string{"rocketmq-5", "rocketmq-4.9", holdfastProfile}
+
+// holdfastProfile is the one that has a controller.
+const holdfastProfile = "holdfast"
 
 // Versions of Apache RocketMQ that this package was tried with, the default first. Others are accepted.
 var triedVersions = []string{"5.5.0", "5.3.3", "4.9.7"}
@@ -29,7 +32,7 @@ var versionForm = regexp.MustCompile(`^[45]\.\d+\.\d+$`)
 type System struct {
 	Name    string // Reference or RocketMQ
 	Version string // of RocketMQ: 5.5.0; empty for the reference
-	Profile string // semantics that the reference imitates, or that the version has: rocketmq-5, rocketmq-4.9
+	Profile string // semantics that the reference imitates, or that the version has: rocketmq-5, rocketmq-4.9, holdfast
 	Home    string // directory of an unpacked release (--rocketmq-home); empty: jars by Maven into the cache
 	Binary  string // program of the reference; empty: the running executable
 	Tuned   bool   // RocketMQ with what operators set for throughput
@@ -91,6 +94,9 @@ func (s System) Describe() result.System {
 func (s System) Supports(c result.Contract) error {
 	if s.Profile == "rocketmq-4.9" && c.BrokerRole == "SYNC_MASTER" && c.InSyncReplicas < 2 {
 		return usage("%s has no inSyncReplicas: its SYNC_MASTER always waits for a slave; use SYNC_MASTER/2", s)
+	}
+	if s.Profile == holdfastProfile && c.BrokerRole != "SYNC_MASTER" {
+		return usage("%s elects none whom no acknowledgement waited for: with %s there would be no failover to measure; use SYNC_MASTER/2", s, c.BrokerRole)
 	}
 	return nil
 }

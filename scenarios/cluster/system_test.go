@@ -19,6 +19,7 @@ func TestParseSystem(t *testing.T) {
 		{"rocketmq", "rocketmq:5.5.0", "rocketmq-5"},
 		{"rocketmq:4.9.7", "rocketmq:4.9.7", "rocketmq-4.9"},
 		{"rocketmq:5.3.3", "rocketmq:5.3.3", "rocketmq-5"},
+		{"reference:holdfast", "reference:holdfast", "holdfast"},
 		{"", "", ""},
 		{"reference:", "", ""},
 		{"reference:5.5.0", "", ""},
@@ -36,7 +37,7 @@ func TestParseSystem(t *testing.T) {
 			continue
 		}
 		wantCode(t, row.text, err, 64)
-		if err != nil && !strings.Contains(err.Error(), "allowed: reference, reference:rocketmq-5, reference:rocketmq-4.9, rocketmq:VERSION") {
+		if err != nil && !strings.Contains(err.Error(), "allowed: reference, reference:rocketmq-5, reference:rocketmq-4.9, reference:holdfast, rocketmq:VERSION") {
 			t.Errorf("%q: the error %q does not name what is allowed", row.text, err)
 		}
 	}
