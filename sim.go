@@ -16,7 +16,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"holdfast/broker/durability"
 	"holdfast/checker"
 	"holdfast/reports"
 	"holdfast/reports/result"
@@ -118,7 +117,7 @@ func (f *simFlags) plan() (*simPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	sys, err := simulated(f.system)
+	sys, err := cluster.ParseSystem(f.system)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +128,7 @@ func (f *simFlags) plan() (*simPlan, error) {
 		return usage("scenario %s is not for %s; it is for %s", s.Name, sys, strings.Join(s.Systems, ", "))
 	}
 	p := &simPlan{simFlags: f, scenario: s, profile: sys.Profile}
-	if err := sim.Supports(s); err != nil {
+	if err := sim.Supports(s, sys.Profile); err != nil {
 		return nil, exit(exitUsage, err)
 	}
 	if len(f.contracts) > 0 {
@@ -148,14 +147,6 @@ func (f *simFlags) plan() (*simPlan, error) {
 		return usage("--trace is of one run: give --seed and one contract with --contracts")
 	}
 	return p, nil
-}
-
-// simulated is cluster.ParseSystem with the profile that only the simulator offers.
-func simulated(name string) (cluster.System, error) {
-	if name == cluster.Reference+":"+string(durability.Holdfast) {
-		return cluster.System{Name: cluster.Reference, Profile: string(durability.Holdfast)}, nil
-	}
-	return cluster.ParseSystem(name)
 }
 
 // range_ reads --seed, --seeds and --shard.

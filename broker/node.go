@@ -201,6 +201,9 @@ func (n *Node) Intake(addr string) *Intake { return newIntake(n, addr) }
 // Contract returns what the node promises.
 func (n *Node) Contract() durability.Contract { return n.contract }
 
+// Leads reports whether the node serves its group as the master.
+func (n *Node) Leads() bool { return n.role == roleMaster }
+
 // Step takes one event and puts what follows from it into out, which is emptied first. It never blocks and never fails;
 // it allocates nothing for a put.
 func (n *Node) Step(now Instant, ev *Event, out *Output) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"holdfast/broker"
+	"holdfast/broker/durability"
 	"holdfast/broker/remoting"
 	"holdfast/broker/route"
 	"holdfast/broker/server"
@@ -20,8 +22,7 @@ import (
 	"holdfast/loadgen/driver/rocketmq/client"
 	"holdfast/reports/result"
 	"holdfast/scenarios"
-
-	"net"
+	"holdfast/scenarios/scenario"
 )
 
 // Names and ports, those of the real worlds.
@@ -72,6 +73,7 @@ type Cluster struct {
 	members  []*member
 	ns       *process
 	promoted bool
+	stamps   scenarios.Stamps // of the nemesis, from the first fault on
 	clients  int
 	injected int // faults
 	lives    uint64
@@ -85,6 +87,9 @@ func open(ctx context.Context, l *loop, profile string, opt Options, spec scenar
 	brokers := spec.Site.Brokers
 	if brokers == 0 {
 		brokers = 2
+	}
+	if profile == string(durability.Holdfast) && !spec.Site.Short { // as the real worlds have it: the group goes on without any one broker
+		brokers = max(brokers, spec.Contract.InSyncReplicas+1)
 	}
 	c := &Cluster{
 		l: l, spec: spec, profile: profile, opt: opt, poll: 10 * time.Millisecond, speed: speeds{opt.Write, opt.Sync},
@@ -151,12 +156,9 @@ func (c *Cluster) address(m *member) netip.AddrPort {
 
 // start starts the name server and the brokers, and waits until they serve and every slave has caught up.
 func (c *Cluster) start(ctx context.Context) error {
-	ns, err := broker.NewNameServer(route.DefaultConfig())
-	if err != nil {
+	if err := c.startNameServer(); err != nil {
 		return err
 	}
-	c.ns = &process{l: c.l, w: c.w, name: nameServerName, number: 1, host: c.w.hosts[0], speed: &c.speed, clock: &wallClock{}}
-	c.ns.begin(ns, c.nameServer())
 	ctx, cancel := c.Clock().WithTimeout(ctx, startLimit)
 	defer cancel()
 	for _, m := range c.members {
@@ -175,6 +177,43 @@ func (c *Cluster) start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// startNameServer starts the name server, with a controller where the profile has one.
+func (c *Cluster) startNameServer() error {
+	c.ns = &process{
+		l: c.l, w: c.w, name: nameServerName, number: 1, host: c.w.hosts[0], disk: newPlatter(c.l), speed: &c.speed, clock: &wallClock{},
+	}
+	var ns *broker.NameServer
+	var err error
+	if c.elects() {
+		if err = c.ns.disk.fs.MkdirAll("config"); err == nil {
+			ns, err = broker.NewController(route.DefaultConfig(), route.DefaultControllerConfig(), c.ns.disk.fs)
+		}
+	} else {
+		ns, err = broker.NewNameServer(route.DefaultConfig())
+	}
+	if err != nil {
+		return err
+	}
+	c.ns.begin(ns, c.nameServer())
+	return nil
+}
+
+// elects reports whether a controller chooses the master.
+func (c *Cluster) elects() bool { return c.profile == string(durability.Holdfast) }
+
+// follow notes who leads after a Step of m, before anybody hears of what the Step decided.
+func (c *Cluster) follow(m *member) {
+	if m.role == master || !m.running() || !m.process.node.Leads() {
+		return
+	}
+	c.masterMember().role, m.role = slave, master
+	c.l.trace.mark(scenario.MarkElected)
+	c.tell("recovered", "%s is elected", m.name)
+	if c.stamps != nil {
+		c.stamps.Role(groupName, m.name)
+	}
 }
 
 // startLimit bounds how long a group may take to start or to serve again.
@@ -202,7 +241,13 @@ func (c *Cluster) launch(m *member) error {
 		l: c.l, w: c.w, name: m.name, number: 2 + uint64(m.host.index) + c.lives<<8, host: m.host, disk: m.disk, speed: &c.speed, clock: &m.clock,
 		seed: c.opt.Seed + c.lives,
 	}
+	if c.elects() {
+		cfg.Node.Incarnation = int64(c.lives)
+		p.stepped = func() { c.follow(m) }
+		m.process = p // its first Step may be one of a master
+	}
 	if err := p.start(cfg.Node, cfg.Store); err != nil {
+		m.process = nil
 		return &scenarios.Unfit{Reason: fmt.Sprintf("%s %v", m.name, err)}
 	}
 	m.process, m.rival = p, false
@@ -224,17 +269,20 @@ func (c *Cluster) config(m *member) (server.Config, error) {
 // conf is the member's broker.conf: what the real worlds write, with smaller files.
 func (c *Cluster) conf(m *member) string {
 	lines := []string{
-		"brokerClusterName=holdfast", "brokerName=" + groupName, fmt.Sprintf("brokerId=%d", m.brokerID),
+		"brokerClusterName=holdfast", "brokerName=" + groupName,
 		"namesrvAddr=" + c.nameServer().String(), "storePathRootDir=store",
 		fmt.Sprintf("mappedFileSizeCommitLog=%d", c.opt.Segment), "mappedFileSizeConsumeQueue=60000",
 		"haSendHeartbeatInterval=500", "haHousekeepingInterval=5000",
 		"slaveReadEnable=true", "autoCreateTopicEnable=false",
 		"holdfastProfile=" + c.profile, "holdfastHaReconnectInterval=500", "holdfastSlaveSyncInterval=1000",
 	}
-	if m.role == slave {
-		lines = append(lines, c.spec.Contract.SlaveConf()...)
-	} else {
-		lines = append(lines, c.masterConf()...)
+	switch {
+	case c.elects():
+		lines = append(append(lines, "enableControllerMode=true", "controllerAddr="+c.nameServer().String()), c.spec.Contract.BrokerConf()...)
+	case m.role == slave:
+		lines = append(append(lines, fmt.Sprintf("brokerId=%d", m.brokerID)), c.spec.Contract.SlaveConf()...)
+	default:
+		lines = append(append(lines, "brokerId=0"), c.masterConf()...)
 	}
 	for _, key := range sortedKeys(c.spec.Site.Settings) {
 		lines = append(lines, key+"="+c.spec.Site.Settings[key])
@@ -294,10 +342,10 @@ func (c *Cluster) masterMember() *member {
 
 // awaitMaster returns when clients are sent to the master.
 func (c *Cluster) awaitMaster(ctx context.Context) error {
-	m := c.masterMember()
 	for {
+		m := c.masterMember()
 		name, err := c.system.Admin().Master(ctx, c.spec.Topic, groupName)
-		if err == nil && name == m.name {
+		if err == nil && name == m.name && m.running() {
 			return nil
 		}
 		if c.Clock().Sleep(ctx, c.poll) != nil {

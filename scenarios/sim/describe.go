@@ -18,6 +18,7 @@ func describe(ev *broker.Event, out *broker.Output) string {
 	}{
 		{out.Write != nil, func() string { return fmt.Sprintf("write up to %d", out.Write.Upto) }},
 		{out.Sync != nil, func() string { return fmt.Sprintf("sync up to %d", out.Sync.Upto) }},
+		{out.Truncate != nil, func() string { return "truncate" }},
 		{len(out.Replies) > 0, func() string { return replies(out.Replies) }},
 		{len(out.Replica) > 0, func() string { return transfers(out.Replica) }},
 		{len(out.Calls) > 0, func() string { return fmt.Sprintf("%d calls", len(out.Calls)) }},
@@ -60,6 +61,8 @@ func causeOf(ev *broker.Event) string {
 		return outcome("synced", ev.Err)
 	case broker.KindAuxDone:
 		return outcome("queues and checkpoint", ev.Err)
+	case broker.KindTruncated:
+		return outcome("truncated", ev.Err)
 	case broker.KindSaved:
 		return outcome("saved "+ev.Name, ev.Err)
 	case broker.KindAnswered:

@@ -29,6 +29,7 @@ type struck struct {
 
 // Inject implements scenarios.Cluster.
 func (c *Cluster) Inject(ctx context.Context, f nemesis.Fault, stamps scenarios.Stamps) (scenarios.Struck, error) {
+	c.stamps = stamps
 	on, err := c.targets(f.Target, f.Seed)
 	if err != nil {
 		return nil, err
@@ -532,6 +533,12 @@ func (s *struck) beside() bool {
 // promote makes the first slave that runs the master, as an operator does in classic HA.
 func (s *struck) promote(ctx context.Context, stamps scenarios.Stamps) error {
 	c := s.c
+	if c.elects() && !s.fault.Off {
+		if err := c.await(ctx, "no broker that runs is elected", func() bool { return c.masterMember().running() }); err != nil {
+			return err
+		}
+		return c.awaitMaster(ctx)
+	}
 	for _, m := range c.members {
 		if !m.follows() {
 			continue

@@ -185,6 +185,7 @@ func (w *wire) syn(from *host, owner endpoint, to netip.AddrPort, over func() bo
 	}
 	near, far := w.newEnd(from, owner), w.newEnd(target, nil)
 	near.peer, far.peer = far, near
+	far.last = w.l.now + back // nothing overtakes the answer
 	if !listener.accept(far) {
 		near.forget()
 		far.forget()
@@ -195,12 +196,12 @@ func (w *wire) syn(from *host, owner endpoint, to netip.AddrPort, over func() bo
 		})
 		return
 	}
-	far.last = w.l.now + back // nothing overtakes the answer
 	w.l.after(back, func() {
 		switch {
-		case near.closed:
 		case over():
 			near.close()
+		case near.closed:
+			answer(nil)
 		default:
 			answer(near)
 		}

@@ -31,13 +31,14 @@ type process struct {
 	name    string
 	number  uint64 // in the trace
 	host    *host
-	disk    *platter // nil: a name server
+	disk    *platter
 	speed   *speeds
 	clock   *wallClock
 	machine machine
 	node    *broker.Node // nil: a name server
 	store   *store.Store
 	seed    uint64
+	stepped func() // after each Step, before anybody hears of what it decided; nil: nobody looks
 
 	born    time.Duration
 	out     broker.Output
@@ -153,6 +154,9 @@ func (p *process) step(ev *broker.Event) {
 	out := &p.out
 	p.machine.Step(p.instant(), ev, out)
 	p.note(ev, out)
+	if p.stepped != nil {
+		p.stepped()
+	}
 	if out.Halt != nil {
 		p.failed = out.Halt
 		p.end(false)
@@ -224,6 +228,10 @@ func (p *process) runDisk(out *broker.Output) {
 	if job := out.Aux; job != nil {
 		p.begun(s.sync, job.Run, func(err error) { p.step(&broker.Event{Kind: broker.KindAuxDone, Err: err}) })
 	}
+	if job := out.Truncate; job != nil {
+		p.l.trace.mark(scenario.MarkTruncated)
+		p.begun(s.sync, job.Run, func(err error) { p.step(&broker.Event{Kind: broker.KindTruncated, Err: err}) })
+	}
 	for _, job := range slices.Clone(out.Loads) {
 		p.begun(s.write, job.Run, func(error) { p.step(&broker.Event{Kind: broker.KindLoaded, Load: job}) })
 	}
@@ -293,9 +301,7 @@ func (p *process) end(inOrder bool) {
 			e.close()
 		}
 	}
-	if p.disk != nil {
-		p.disk.mem.Unlock()
-	}
+	p.disk.mem.Unlock()
 }
 
 // call is one that waits for an answer.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"holdfast/broker/durability"
 	"holdfast/checker"
 	"holdfast/checker/history"
 	"holdfast/reports/result"
@@ -113,9 +114,9 @@ func (c Case) trial(opt Options) scenarios.Trial {
 }
 
 // Supports returns nil, or why the scenario cannot be simulated.
-func Supports(s scenario.Scenario) error {
-	if s.Cluster.Mode != "classic" {
-		return fmt.Errorf("scenario %s has cluster.mode %s; the simulator has classic groups", s.Name, s.Cluster.Mode)
+func Supports(s scenario.Scenario, profile string) error {
+	if mode := s.Cluster.Mode; mode != "classic" && (mode != "controller" || profile != string(durability.Holdfast)) {
+		return fmt.Errorf("scenario %s has cluster.mode %s; the simulator has classic groups, and controllers with the profile holdfast", s.Name, mode)
 	}
 	for _, f := range s.Schedule(0) {
 		if err := (World{}).Possible(f); err != nil {

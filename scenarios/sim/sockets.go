@@ -104,16 +104,18 @@ func (p *process) reply(replies []broker.Reply) {
 
 // acceptPeer takes a slave's connection.
 func (p *process) acceptPeer(e *end) bool {
-	p.joinPeer(e, netip.AddrPortFrom(e.peer.host.addr, uint16(40000+e.id%20000)).String())
+	p.joinPeer(e, netip.AddrPortFrom(e.peer.host.addr, uint16(40000+e.id%20000)).String(), false)
 	return true
 }
 
-func (p *process) joinPeer(e *end, addr string) {
+func (p *process) joinPeer(e *end, addr string, dialed bool) {
 	p.lastPeer++
 	id := p.lastPeer
 	e.owner, e.number = peerSide{p}, uint64(id)
 	p.peers[id] = e
-	p.when(func() { p.replicaStep(replica.KindConnected, id, addr, nil) })
+	p.when(func() {
+		p.step(&broker.Event{Kind: broker.KindReplica, Replica: replica.Event{Kind: replica.KindConnected, Conn: id, Addr: addr, Dialed: dialed}})
+	})
 }
 
 func (p *process) replicaStep(kind replica.Kind, id replica.ConnID, addr string, data []byte) {
@@ -185,7 +187,7 @@ func (p *process) follow(addr string) {
 			refused()
 			return
 		}
-		p.joinPeer(e, addr)
+		p.joinPeer(e, addr, true)
 	})
 }
 
