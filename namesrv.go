@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ func newNamesrvCommand() *cobra.Command {
 	var listen string
 	var verbose, controller bool
 	var store string
+	var electAfter time.Duration
 	cmd := &cobra.Command{
 		Use:     "namesrv",
 		Short:   "Run a name server: where brokers register and clients find them.",
@@ -29,13 +31,17 @@ func newNamesrvCommand() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			cfg := server.Config{Listen: listen, Log: nodeLog(verbose), StoreDir: store}
-			if store != "" && !controller {
-				return exit(exitUsage, errors.New("--store has no effect without --controller"))
+			if !controller && (store != "" || cmd.Flags().Changed("elect-after")) {
+				return exit(exitUsage, errors.New("--store and --elect-after have no effect without --controller"))
+			}
+			election := route.ControllerConfig{ElectAfter: electAfter, Lease: electAfter * 5 / 6}
+			if err := election.Validate(); err != nil {
+				return exit(exitUsage, fmt.Errorf("--elect-after %v: %w", electAfter, err))
 			}
 			var s *server.Server
 			var err error
 			if controller {
-				s, err = server.StartController(cfg, route.DefaultConfig(), route.DefaultControllerConfig())
+				s, err = server.StartController(cfg, route.DefaultConfig(), election)
 			} else {
 				s, err = server.StartNameServer(cfg, route.DefaultConfig())
 			}
@@ -49,6 +55,8 @@ func newNamesrvCommand() *cobra.Command {
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9876", "address; port 0 chooses one")
 	cmd.Flags().BoolVar(&controller, "controller", false, "be the controller, too: it elects the masters of brokers with enableControllerMode=true")
 	cmd.Flags().StringVar(&store, "store", "", "with --controller: directory of what it decided (default: in memory, forgotten at its end)")
+	cmd.Flags().DurationVar(&electAfter, "elect-after", route.DefaultControllerConfig().ElectAfter,
+		"with --controller: a master without a heartbeat for so long is replaced; it stops by itself after five sixths of it")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what happens, too, not only what goes wrong")
 	return cmd
 }

@@ -23,7 +23,7 @@ func (n *Node) admin(c ConnID, f *remoting.Frame, out *Output) {
 		t := n.groups.table()
 		n.ok(c, f, t.Append(nil), out)
 	case remoting.RequestGetAllDelayOffset:
-		t := n.delayed.table()
+		t := n.delayed.table(n.control != nil)
 		n.ok(c, f, t.Append(nil), out)
 	case remoting.RequestUpdateAndCreateSubscriptionGroup:
 		n.createGroup(c, f, out)

@@ -145,7 +145,7 @@ func (n *Node) saved(name string, err error, out *Output) {
 func (n *Node) saveOffsets(out *Output) {
 	if n.delayed.dirty {
 		n.delayed.dirty = false
-		levels := n.delayed.table()
+		levels := n.delayed.table(n.control != nil)
 		n.save(delaysFile, levels.Append(nil), out)
 	}
 	if !n.offsets.dirty {

@@ -28,13 +28,13 @@ const (
 	KindWritten               // the write job has run: Err
 	KindSynced                // the sync job has run: Err
 	KindAuxDone               // the aux job has run: Err
-	KindTruncated             // the truncate job has run: Err
 	KindLoaded                // Load has run
 	KindSaved                 // the save of the file Name has run: Err
 	KindAnswered              // the call Call was answered by Frame, or failed with Err
 	KindReplica               // Replica happened on the replication port
 	KindWoke                  // the time asked for by Output.WakeAt has come
 	KindStop                  // the node is to stop: what is to be saved is put out, nothing more is accepted
+	KindTruncated             // the truncate job has run: Err
 )
 
 // Event is one thing that happened to a node. What it points to is valid during the Step only.

@@ -303,6 +303,9 @@ func (n *Node) epilogue(ev *Event, out *Output) {
 	n.clock(out)
 	n.replicate(out)
 	n.disk(out)
+	if n.control != nil {
+		n.confirmDelayed()
+	}
 	out.Replies = n.waiters.release(&n.contract.Ack, &n.marks, n.now.Mono, out.Replies)
 	n.wakePolls(out)
 	n.stopped(out)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"holdfast/broker/durability"
 	"holdfast/broker/message"
 	"holdfast/broker/remoting"
 	"holdfast/broker/store"
@@ -42,6 +43,17 @@ type level struct {
 	ripe   time.Duration  // when its delay has passed
 	due    time.Duration  // when it is to be delivered, or tried again
 	load   *store.LoadJob // outstanding read of it
+
+	// With a controller: progress that the next master has, too. It may lack deliveries that are not confirmed, which must
+	// not count as made then.
+	sure    int64
+	pending [2]delivered // the first that is not confirmed, and the last
+}
+
+// delivered is progress behind which a delivery ends at a physical offset; the zero value is none.
+type delivered struct {
+	next int64
+	end  durability.Offset
 }
 
 // delayLevel returns the level that properties ask for, 0 for none.
@@ -198,7 +210,25 @@ func (n *Node) deliverOne(l *level, out *Output) bool {
 		return false
 	}
 	n.skipTo(l, l.next+1)
+	if last := (delivered{l.next, n.marks.Appended}); l.pending[0].next == 0 {
+		l.pending[0] = last
+	} else {
+		l.pending[1] = last
+	}
 	return true
+}
+
+// confirmDelayed moves the progress that is sure up to what is confirmed.
+func (n *Node) confirmDelayed() {
+	confirmed := n.contract.Readable(&n.marks)
+	for i := range n.delayed.levels {
+		l := &n.delayed.levels[i]
+		for l.pending[0].next != 0 && l.pending[0].end <= confirmed {
+			l.sure = l.pending[0].next
+			l.pending[0], l.pending[1] = l.pending[1], delivered{}
+			n.delayed.dirty = true
+		}
+	}
 }
 
 // append stores one record that no client waits for.
@@ -217,13 +247,19 @@ func (n *Node) append(q *queue, record []byte) (queueOffset int64, err error) {
 	return queueOffset, nil
 }
 
-// restart forgets what was read of a log that may be another one now, and progress beyond its end.
+// restart forgets what was read of a log that may be another one now, and progress that is not sure, or beyond its end: a
+// message that was delivered and cut off is delivered again.
 func (s *delayTable) restart(t *topic) {
 	for i := range s.levels {
 		l := &s.levels[i]
-		*l = level{next: l.next}
+		next := l.next
+		if l.pending[0].next != 0 {
+			next = l.sure
+		}
+		*l = level{next: next, sure: next}
 		if i < len(t.queues) && t.queues[i] != nil {
-			l.next = min(l.next, t.queues[i].store.Next())
+			l.next = min(next, t.queues[i].store.Next())
+			l.sure = l.next
 		}
 	}
 }
@@ -238,11 +274,16 @@ func (s *delayTable) nextDue() (at time.Duration) {
 	return at
 }
 
-// table returns the progress of the levels as delayOffset.json and the wire hold it.
-func (s *delayTable) table() (t remoting.DelayOffsetTable) {
+// table returns the progress of the levels as delayOffset.json and the wire hold it; with sure what the next master has, too.
+func (s *delayTable) table(sure bool) (t remoting.DelayOffsetTable) {
 	for i := range s.levels {
-		if s.levels[i].next > 0 {
-			t.Levels = append(t.Levels, remoting.QueueOffset{QueueID: int32(i + 1), Offset: s.levels[i].next})
+		l := &s.levels[i]
+		next := l.next
+		if sure && l.pending[0].next != 0 {
+			next = l.sure
+		}
+		if next > 0 {
+			t.Levels = append(t.Levels, remoting.QueueOffset{QueueID: int32(i + 1), Offset: next})
 		}
 	}
 	return t
@@ -254,7 +295,7 @@ func (s *delayTable) merge(t *remoting.DelayOffsetTable) {
 		if q.QueueID >= 1 && int(q.QueueID) <= len(s.levels) && q.Offset >= 0 {
 			l := &s.levels[q.QueueID-1]
 			s.dirty = s.dirty || l.next != q.Offset
-			l.next = q.Offset
+			l.next, l.sure = q.Offset, q.Offset
 		}
 	}
 }

@@ -25,8 +25,14 @@ var (
 type caller struct {
 	s      *Server
 	mu     sync.Mutex
-	lines  map[string]*line
+	paths  map[string]*path
 	closed bool
+}
+
+// path is how another node is reached.
+type path struct {
+	dialing sync.Mutex // held while the connection is made
+	line    *line      // guarded by caller.mu; nil: none was made yet
 }
 
 // line is one such connection.
@@ -42,7 +48,7 @@ type answer struct {
 	err   error
 }
 
-func (c *caller) init(s *Server) { c.s, c.lines = s, map[string]*line{} }
+func (c *caller) init(s *Server) { c.s, c.paths = s, map[string]*path{} }
 
 // do sends a call and hands its outcome to the node.
 func (c *caller) do(call broker.Call) {
@@ -95,28 +101,55 @@ func (c *caller) ask(call broker.Call) answer {
 		l.mu.Lock()
 		delete(l.pending, call.ID)
 		l.mu.Unlock()
+		if c.s.cfg.Node.Choice.Controlled {
+			l.end(errTimeout) // a lease cannot wait until TCP sends again after a partition: the next call makes a connection
+		}
 		return answer{err: errTimeout}
 	}
 }
 
-// line returns the connection to addr, made anew when there is none.
+// line returns the connection to addr, made anew when there is none. Calls to one address wait for its connection together;
+// calls to others do not: a heartbeat must not wait for a node that has lost its power.
 func (c *caller) line(ctx context.Context, addr string) (*line, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, net.ErrClosed
+	r := c.paths[addr]
+	if r == nil {
+		r = &path{}
+		c.paths[addr] = r
 	}
-	if l := c.lines[addr]; l != nil && !l.isDead() {
-		return l, nil
+	c.mu.Unlock()
+	r.dialing.Lock()
+	defer r.dialing.Unlock()
+	if l, err := c.standing(r); l != nil || err != nil {
+		return l, err
 	}
 	nc, err := c.s.cfg.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	l := &line{nc: nc, pending: map[int32]chan answer{}}
-	c.lines[addr] = l
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		nc.Close()
+		return nil, net.ErrClosed
+	}
+	r.line = l
 	c.s.spawn(l.read)
 	return l, nil
+}
+
+// standing returns the connection that a path has, nil when it must be made.
+func (c *caller) standing(p *path) (*line, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return nil, net.ErrClosed
+	case p.line != nil && !p.line.isDead():
+		return p.line, nil
+	}
+	return nil, nil
 }
 
 func (l *line) isDead() bool {
@@ -182,7 +215,9 @@ func (c *caller) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	for _, l := range c.lines {
-		l.nc.Close()
+	for _, p := range c.paths {
+		if p.line != nil {
+			p.line.nc.Close()
+		}
 	}
 }
