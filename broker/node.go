@@ -370,6 +370,9 @@ func (n *Node) wakeAt() time.Duration {
 	if !n.control.fenced(n.now.Mono) {
 		at = earlier(at, n.delayed.nextDue())
 	}
+	if n.cut.wanted { // until the log is cut nothing else is handed to the disk
+		return at
+	}
 	at = earlier(at, n.retryWrite)
 	at = earlier(at, n.store.AuxDue())
 	if flush, ok := n.contract.Flush.Next(&n.marks, &n.passes, n.writing || n.retryWrite != 0, n.syncing); ok {

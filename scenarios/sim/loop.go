@@ -16,6 +16,7 @@ type loop struct {
 	heap    []event
 	planned uint64 // events ever
 	steps   uint64 // events that happened
+	instant int    // of them at now
 	rng     *rand.Rand
 	trace   *trace
 	running *coroutine // nil: whoever pumps
@@ -27,8 +28,11 @@ type event struct {
 	what func()
 }
 
-// stepsMax ends a run that does not: a wheel of events that spins at one instant.
-const stepsMax = 200_000_000
+// A run that does not end is one whose events spin at one instant, or that has far more of them than any trial.
+const (
+	stepsMax   = 200_000_000
+	instantMax = 200_000
+)
 
 func (e *event) before(o *event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
 
@@ -87,10 +91,13 @@ func (l *loop) pump(ctx context.Context, t time.Duration, done func() bool) erro
 			l.now = max(l.now, t)
 			return nil
 		}
-		if l.steps++; l.steps > stepsMax {
-			return fmt.Errorf("sim: %d events and no end", l.steps)
-		}
 		e := l.pop()
+		if l.instant++; e.at > l.now {
+			l.instant = 0
+		}
+		if l.steps++; l.steps > stepsMax || l.instant > instantMax {
+			return fmt.Errorf("sim: %d events, %d of them at %v, and no end", l.steps, l.instant, e.at)
+		}
 		l.now = e.at
 		e.what()
 	}
