@@ -33,8 +33,8 @@ func (g *Group) elects() bool { return g.opt.Mode == Controller || g.opt.Mode ==
 // SupportsMode returns nil, or why the system has no such mode.
 func (s System) SupportsMode(mode string) error {
 	switch {
-	case s.Profile == holdfastProfile && (mode == "" || mode == Controller):
-		return nil
+	case s.Profile == holdfastProfile && (mode == "" || mode == Classic || mode == Controller):
+		return nil // scenarios that do not care say classic: see site
 	case s.Profile == holdfastProfile:
 		return usage("%s has no mode %s; allowed: %s", s, mode, Controller)
 	case mode == "" || mode == Classic:

@@ -21,7 +21,7 @@ func TestModesOfSystems(t *testing.T) {
 		{five, "", true}, {five, Classic, true}, {five, Controller, true}, {five, DLedger, true}, {five, "raft", false},
 		{four, Controller, false}, {four, DLedger, true},
 		{reference, Classic, true}, {reference, Controller, false}, {reference, DLedger, false},
-		{holdfast, "", true}, {holdfast, Controller, true}, {holdfast, Classic, false}, {holdfast, DLedger, false},
+		{holdfast, "", true}, {holdfast, Controller, true}, {holdfast, Classic, true}, {holdfast, DLedger, false},
 	} {
 		err := row.sys.SupportsMode(row.mode)
 		if (err == nil) != row.want {
