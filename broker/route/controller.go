@@ -68,6 +68,7 @@ type replicaGroup struct {
 	nodes         []replicaNode // sorted by id
 
 	masterSeen time.Duration // volatile: when the master showed that it lives
+	vacant     time.Duration // volatile: since when nobody leads
 }
 
 // logEnd is how far a log is. Of two logs the one with the larger end holds all that the other holds and was acknowledged.
@@ -160,7 +161,7 @@ func (c *Controller) Register(now time.Duration, conn uint64, h *remoting.NodeHe
 		n = g.enter(h.BrokerID)
 	}
 	if n.incarnation != h.Incarnation {
-		g.restarted(n, h.Clean)
+		g.restarted(now, n, h.Clean)
 	}
 	c.changed = c.changed || n.incarnation != h.Incarnation || n.addr != h.BrokerAddr || n.ha != h.HAAddr
 	n.incarnation, n.addr, n.ha = h.Incarnation, h.BrokerAddr, h.HAAddr
@@ -196,7 +197,7 @@ func (g *replicaGroup) enter(id int64) *replicaNode {
 }
 
 // restarted takes a new process of a node. The old one is dead: if it led, nobody does.
-func (g *replicaGroup) restarted(n *replicaNode, clean bool) {
+func (g *replicaGroup) restarted(now time.Duration, n *replicaNode, clean bool) {
 	if !clean {
 		n.doubtful = true
 	}
@@ -204,7 +205,7 @@ func (g *replicaGroup) restarted(n *replicaNode, clean bool) {
 		g.version++ // an older attest of it is void
 	}
 	if g.master == n.id {
-		g.master = 0
+		g.master, g.vacant = 0, now
 	}
 }
 
@@ -256,7 +257,7 @@ func (c *Controller) Leave(now time.Duration, conn uint64, h *remoting.BrokerHea
 		}
 		n.alive = false
 		if g.master == n.id {
-			c.depose(g)
+			c.depose(now, g)
 			c.elect(now, g)
 		}
 	}

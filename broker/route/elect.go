@@ -25,7 +25,7 @@ func (c *Controller) elect(now time.Duration, g *replicaGroup) {
 		if now-g.masterSeen <= c.cfg.ElectAfter {
 			return
 		}
-		c.depose(g)
+		c.depose(now, g)
 	}
 	for i := range g.nodes {
 		if n := &g.nodes[i]; now-n.seen > c.cfg.ElectAfter {
@@ -38,8 +38,8 @@ func (c *Controller) elect(now time.Duration, g *replicaGroup) {
 }
 
 // depose ends a reign whose lease is over, or whose master is gone.
-func (c *Controller) depose(g *replicaGroup) {
-	g.master = 0
+func (c *Controller) depose(now time.Duration, g *replicaGroup) {
+	g.master, g.vacant = 0, now
 	g.version++
 	c.changed = true
 }
@@ -59,10 +59,13 @@ func (c *Controller) candidate(now time.Duration, g *replicaGroup) *replicaNode 
 	}
 	// Nobody is beyond doubt. What was acknowledged is on some member, and whoever is back has it if all are: but for what
 	// several lost at once, the longest log. Where even that lacks what is known to have been acknowledged, somebody who
-	// left the set may still have it.
+	// left the set may still have it. What they said of their logs while somebody led is out of date: a slave's log has grown since.
 	all, members := true, true
 	for i := range g.nodes {
 		n := &g.nodes[i]
+		if n.alive && n.seen < g.vacant {
+			return nil
+		}
 		all = all && n.alive
 		members = members && (n.alive || !n.inSync)
 	}
