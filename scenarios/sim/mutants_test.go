@@ -50,7 +50,7 @@ type found struct {
 // mutantSeeds and mutantTime bound the search for a mutant: one core.
 const (
 	mutantSeeds = 3000
-	mutantTime  = 60 * time.Second
+	mutantTime  = 30 * time.Second
 )
 
 // TestMutants builds each known-bad variant and requires that the search finds it, on the very seeds on which it finds nothing in the
