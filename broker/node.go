@@ -370,6 +370,9 @@ func (n *Node) wakeAt() time.Duration {
 	if !n.control.fenced(n.now.Mono) {
 		at = earlier(at, n.delayed.nextDue())
 	}
+	if n.cut.wanted {
+		return at // until the log is cut nothing is handed out, and the end of whatever runs decides anew
+	}
 	at = earlier(at, n.retryWrite)
 	at = earlier(at, n.store.AuxDue())
 	if flush, ok := n.contract.Flush.Next(&n.marks, &n.passes, n.writing || n.retryWrite != 0, n.syncing); ok {
