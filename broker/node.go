@@ -370,8 +370,8 @@ func (n *Node) wakeAt() time.Duration {
 	if !n.control.fenced(n.now.Mono) {
 		at = earlier(at, n.delayed.nextDue())
 	}
-	if n.cut.wanted { // until the log is cut nothing else is handed to the disk
-		return at
+	if n.cut.wanted {
+		return at // until the log is cut nothing is handed out, and the end of whatever runs decides anew
 	}
 	at = earlier(at, n.retryWrite)
 	at = earlier(at, n.store.AuxDue())
