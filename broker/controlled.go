@@ -190,16 +190,27 @@ func (n *Node) told(s *remoting.SyncState, p *pendingCall, out *Output) {
 }
 
 // roleChanged serves NOTIFY_BROKER_ROLE_CHANGED: the controller tells of an election at once. The lease comes with the
-// heartbeat that follows.
+// heartbeat that follows. What is for an earlier process of this node, which the controller did not know to be dead, is refused: it
+// may have had a log that this one has lost.
 func (n *Node) roleChanged(c ConnID, f *remoting.Frame, out *Output) {
 	s, err := remoting.ParseSyncState(f.Ext)
-	if n.control == nil || err != nil || s.BrokerID != n.control.id {
+	if n.control == nil || err != nil || !n.control.registered || s.BrokerID != n.control.id || !n.meant(&s) {
 		n.refuse(c, f, remoting.ResponseSystemError, "not a replica of this controller", out)
 		return
 	}
 	n.look(&s, out)
 	n.ok(c, f, nil, out)
 	n.beat(out)
+}
+
+// meant reports whether a view is of this process, and not of an earlier one of its node.
+func (n *Node) meant(s *remoting.SyncState) bool {
+	for _, m := range s.Members {
+		if m.ID == n.control.id {
+			return m.Incarnation == n.cfg.Incarnation
+		}
+	}
+	return true
 }
 
 // look hands a view to the replicator.

@@ -136,6 +136,28 @@ func TestSyncFlushLosesNothing(t *testing.T) {
 	}
 }
 
+// TestControlledKeeps holds a group under a controller in every schedule of a storm: what is lost had lost all its copies.
+func TestControlledKeeps(t *testing.T) {
+	for _, contract := range []string{"SYNC_MASTER/2+ASYNC_FLUSH", "SYNC_MASTER/2+SYNC_FLUSH"} {
+		t.Run(contract, func(t *testing.T) {
+			c := caseOf(t, "storm", contract, 0)
+			c.Profile = "holdfast"
+			judged := 0
+			tell(t, c, many(t, 8), func(r Run) {
+				if r.Verdict.Verdict == checker.Violated {
+					t.Errorf("seed %d: violated: %v", r.Case.Seed, r.Verdict.Violated)
+				}
+				if r.Broken == "" && r.Verdict.Verdict != checker.Inconclusive {
+					judged++
+				}
+			})
+			if judged == 0 {
+				t.Error("no seed proves anything")
+			}
+		})
+	}
+}
+
 // TestTheControlLoses holds the simulator itself: ASYNC_FLUSH loses in nearly every power loss.
 func TestTheControlLoses(t *testing.T) {
 	lossy, all := 0, many(t, 25)
