@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"holdfast/broker/vfs"
 	"holdfast/nemesis"
 )
 
@@ -358,15 +357,5 @@ func TestFaultSpecs(t *testing.T) {
 		if spec.Path != "commitlog" {
 			t.Errorf("%s: path %q, want commitlog by default", tt.name, spec.Path)
 		}
-	}
-}
-
-func TestLossOfASchedule(t *testing.T) {
-	got := Loss(nemesis.Survive{Percent: 30, Writeback: true, Tear: true, Reorder: true}, vfs.Posix)
-	if want := (vfs.Loss{KeepPercent: 30, Tear: true, Reorder: true, Names: vfs.Posix, Writeback: 30 * time.Second}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-	if got := Loss(nemesis.Survive{}, vfs.Ext4); got != (vfs.Loss{}) {
-		t.Errorf("got %+v, want the worst", got)
 	}
 }

@@ -1,7 +1,7 @@
 // Package network is the sandbox's network: a packet switch in user space, a process of its own, between network
 // namespaces. Each host has a namespace with one TUN device, whose other end is in the switch; rules (see [Rule]) drop,
 // delay, hold, repeat and limit what passes, seeded and counted. It decides nothing about which hosts a fault is for:
-// [Rules] turns a fault whose roles are resolved into rules, [Client.Set] puts them in force.
+// [rule.Of] turns a fault whose roles are resolved into rules, [Client.Set] puts them in force.
 //
 // The runner holds a [Client]; the switch is a re-execution of the same binary (see [Main]). Only IPv4 is carried.
 // Nothing of it is global: no forwarding is enabled, no rule of the kernel's changed, and the devices go with the process.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast/nemesis"
+	"holdfast/nemesis/network/rule"
 )
 
 // The hosts of the partition tests: five nodes, and two others.
@@ -108,7 +109,7 @@ var shapeCases = []shapeCase{
 func TestShapes(t *testing.T) {
 	m := newMatrix(newRig(t, Config{}, all...))
 	for _, tt := range shapeCases {
-		rules, err := Rules(nemesis.Fault{Kind: nemesis.Partition, Params: nemesis.Params{Shape: tt.shape}}, tt.targets, tt.peers, nodes, all)
+		rules, err := rule.Of(nemesis.Fault{Kind: nemesis.Partition, Params: nemesis.Params{Shape: tt.shape}}, tt.targets, tt.peers, nodes, all)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
@@ -243,12 +244,12 @@ func TestFaultsAsRules(t *testing.T) {
 			[]string{"n1", "n2"}, nodes, 14, 2, Rule{Loss: 3}},
 		{"duplicate", nemesis.Fault{Kind: nemesis.Duplicate, Params: nemesis.Params{Percent: 3}}, []string{"n1"}, []string{"n2"}, 2, 2, Rule{Duplicate: 3}},
 		{"reorder", nemesis.Fault{Kind: nemesis.Reorder, Params: nemesis.Params{Percent: 3}}, []string{"n1"}, []string{"n2"}, 2, 2,
-			Rule{Reorder: 3, Delay: reorderDelay}},
+			Rule{Reorder: 3, Delay: 10 * time.Millisecond}},
 		{"clog", nemesis.Fault{Kind: nemesis.Clog}, []string{"n1", "n2"}, []string{"clients"}, 4, 2, Rule{Clog: true}},
 		{"bandwidth of one", nemesis.Fault{Kind: nemesis.Bandwidth, Params: nemesis.Params{Rate: 1000}}, []string{"n1"}, nil, 12, 2, Rule{Rate: 1000}},
 	} {
 		tt.fault.Seed = 5
-		rules, err := Rules(tt.fault, tt.targets, tt.peers, nodes, all)
+		rules, err := rule.Of(tt.fault, tt.targets, tt.peers, nodes, all)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -275,7 +276,7 @@ func pairsOf(t *testing.T, name string, rules []Rule) int {
 		for _, to := range all {
 			met := 0
 			for _, r := range rules {
-				if from != to && r.matches(from, to) {
+				if from != to && r.Matches(from, to) {
 					met++
 				}
 			}
@@ -311,8 +312,8 @@ func TestFaultsRefused(t *testing.T) {
 		{"a share of 101 %", nemesis.Fault{Kind: nemesis.Loss, Params: nemesis.Params{Percent: 101}}, []string{"n1"}, nil, nodes, false},
 		{"a delay of nothing", nemesis.Fault{Kind: nemesis.Delay}, []string{"n1"}, nil, nodes, false},
 	} {
-		rules, err := Rules(tt.fault, tt.targets, tt.peers, tt.nodes, slices.Concat(tt.nodes, all[len(nodes):]))
-		if err == nil || errors.Is(err, ErrNoEffect) != tt.noEffect {
+		rules, err := rule.Of(tt.fault, tt.targets, tt.peers, tt.nodes, slices.Concat(tt.nodes, all[len(nodes):]))
+		if err == nil || errors.Is(err, rule.ErrNoEffect) != tt.noEffect {
 			t.Errorf("%s: got %v and %v, no effect wanted: %v", tt.name, rules, err, tt.noEffect)
 		}
 	}

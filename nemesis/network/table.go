@@ -107,12 +107,12 @@ func (t *table) rule(id RuleID) *ruleState {
 // single reports whether the packets that a host sends must be as a wire carries them.
 func (t *table) single(from string) bool {
 	return slices.ContainsFunc(t.flows, func(f *flow) bool {
-		return f.from == from && slices.ContainsFunc(f.streams, func(s stream) bool { return s.rule.single() })
+		return f.from == from && slices.ContainsFunc(f.streams, func(s stream) bool { return s.rule.Single() })
 	})
 }
 
 func (f *flow) attach(r *ruleState) {
-	if !r.matches(f.from, f.to) {
+	if !r.Matches(f.from, f.to) {
 		return
 	}
 	h := fnv.New64a()

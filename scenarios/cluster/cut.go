@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"holdfast/nemesis"
-	"holdfast/nemesis/disk"
 	"holdfast/nemesis/process"
 	"holdfast/scenarios"
 )
@@ -17,7 +16,7 @@ func (c *cell) cutPower(ctx context.Context, nodes []*Node, f nemesis.Fault) (ne
 	for _, n := range nodes {
 		procs[n.Name] = n.Process()
 	}
-	cut, err := process.PowerCut(ctx, c.disks.disk, procs, process.CutOptions{Seed: f.Seed, Loss: disk.Loss(f.Params.Survive, c.disks.names), Off: f.Off})
+	cut, err := process.PowerCut(ctx, c.disks.disk, procs, process.CutOptions{Seed: f.Seed, Loss: f.Params.Survive.Loss(c.disks.names), Off: f.Off})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"holdfast/nemesis"
 	"holdfast/nemesis/network"
+	"holdfast/nemesis/network/rule"
 	"holdfast/nemesis/power"
 	"holdfast/scenarios"
 )
@@ -87,7 +88,7 @@ func (h *hosts) begin(f nemesis.Fault, nodes []*Node, g *Group) (func(context.Co
 	if err != nil {
 		return nil, err
 	}
-	rules, err := network.Rules(f, targets, peers, brokers, h.names)
+	rules, err := rule.Of(f, targets, peers, brokers, h.names)
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,7 @@ import (
 	"holdfast/broker/vfs"
 	"holdfast/checker/history"
 	"holdfast/nemesis"
-	"holdfast/nemesis/disk"
-	"holdfast/nemesis/network"
+	"holdfast/nemesis/network/rule"
 	"holdfast/scenarios"
 )
 
@@ -154,7 +153,7 @@ func (c *Cluster) disturb(f nemesis.Fault, on []*member) (func() nemesis.Impact,
 	if err != nil {
 		return nil, err
 	}
-	rules, err := network.Rules(f, targets, peers, brokers, all)
+	rules, err := rule.Of(f, targets, peers, brokers, all)
 	if err != nil {
 		return nil, err
 	}
@@ -392,7 +391,7 @@ func (c *Cluster) cutPower(on []*member, f nemesis.Fault) nemesis.Impact {
 			m.process.end(false)
 		}
 		m.disk.mem.SetTime(c.l.now)
-		m.disk.use(m.disk.mem.Crash(rngFor(f.Seed+uint64(i)), disk.Loss(f.Params.Survive, names)))
+		m.disk.use(m.disk.mem.Crash(rngFor(f.Seed+uint64(i)), f.Params.Survive.Loss(names)))
 	}
 	return effect
 }

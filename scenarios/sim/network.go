@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"holdfast/nemesis/network"
+	"holdfast/nemesis/network/rule"
 )
 
 // wire is the network: hosts, the ways between them and the rules that are in force. A lost packet is a late one, as TCP makes it; a
@@ -39,7 +39,7 @@ type way struct {
 }
 
 type ruleInForce struct {
-	network.Rule
+	rule.Rule
 	packets int64
 	until   time.Duration // rate: the time at which what was admitted has passed
 }
@@ -348,7 +348,7 @@ func (e *end) flush() {
 }
 
 // set puts rules in force, and returns what ends them and how many packets they met.
-func (w *wire) set(rules []network.Rule) (clear func() int64) {
+func (w *wire) set(rules []rule.Rule) (clear func() int64) {
 	var mine []*ruleInForce
 	for _, r := range rules {
 		in := &ruleInForce{Rule: r}

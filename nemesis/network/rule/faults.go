@@ -1,4 +1,4 @@
-package network
+package rule
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ const reorderDelay = 10 * time.Millisecond
 // ErrNoEffect is returned for a fault that no packet could meet: the effect that a cell needs would never come.
 var ErrNoEffect = errors.New("network: no two hosts are concerned")
 
-// Rules turns a network fault into rules. targets and peers are the hosts that the fault's roles stand for; no peers:
+// Of turns a network fault into rules. targets and peers are the hosts that the fault's roles stand for; no peers:
 // everybody else. nodes are all broker nodes in order, all are all hosts, the name server and the clients among them.
 //
 // Partitions: full drops both ways between targets and peers that are no targets; one-way what targets send to those;
@@ -28,7 +28,7 @@ var ErrNoEffect = errors.New("network: no two hosts are concerned")
 // has it for what it sends, and again for what it receives.
 //
 // It does not look at f.Off. It errs on kinds that are not the network's, and with ErrNoEffect.
-func Rules(f nemesis.Fault, targets, peers, nodes, all []string) ([]Rule, error) {
+func Of(f nemesis.Fault, targets, peers, nodes, all []string) ([]Rule, error) {
 	var rules []Rule
 	var err error
 	switch f.Kind {

@@ -1,4 +1,6 @@
-package network
+// Package rule says what may be done to packets between hosts, and turns a network fault whose roles are resolved into such rules. It is
+// data: the packet switch, or a simulator, does it.
+package rule
 
 import (
 	"fmt"
@@ -52,38 +54,10 @@ func (r Rule) Validate() error {
 	return nil
 }
 
-// single reports whether the rule is about packets as a wire carries them, so that no larger segments may pass.
-func (r Rule) single() bool { return r.Loss > 0 || r.Duplicate > 0 || r.Reorder > 0 || r.Rate > 0 }
+// Single reports whether the rule is about packets as a wire carries them, so that no larger segments may pass.
+func (r Rule) Single() bool { return r.Loss > 0 || r.Duplicate > 0 || r.Reorder > 0 || r.Rate > 0 }
 
-// matches reports whether the rule is about packets from one host to another.
-func (r Rule) matches(from, to string) bool {
+// Matches reports whether the rule is about packets from one host to another.
+func (r Rule) Matches(from, to string) bool {
 	return (len(r.From) == 0 || slices.Contains(r.From, from)) && (len(r.To) == 0 || slices.Contains(r.To, to))
-}
-
-// RuleID names a rule that is in force; 1, 2, ... in the order in which they were set.
-type RuleID int64
-
-// Counters say what a rule did, in packets. A packet may count in several of them, and once in Changed.
-type Counters struct {
-	Matched    int64 `json:"matched"`
-	Dropped    int64 `json:"dropped"` // by Drop, Loss, or because a rate's queue was full
-	Delayed    int64 `json:"delayed"`
-	Duplicated int64 `json:"duplicated"`
-	Reordered  int64 `json:"reordered"` // that another packet did overtake
-	Held       int64 `json:"held"`      // by Clog
-	Limited    int64 `json:"limited"`   // that had to wait for the rate
-	Changed    int64 `json:"changed"`   // to which any of these happened
-	Bytes      int64 `json:"bytes"`     // of IP in Changed
-}
-
-// Affected returns how many packets the rule really changed: the effect "packets" of contracts.md.
-func (c Counters) Affected() int64 { return c.Changed }
-
-// Add returns the sum of two rules' counters.
-func (c Counters) Add(d Counters) Counters {
-	return Counters{
-		Matched: c.Matched + d.Matched, Dropped: c.Dropped + d.Dropped, Delayed: c.Delayed + d.Delayed,
-		Duplicated: c.Duplicated + d.Duplicated, Reordered: c.Reordered + d.Reordered, Held: c.Held + d.Held,
-		Limited: c.Limited + d.Limited, Changed: c.Changed + d.Changed, Bytes: c.Bytes + d.Bytes,
-	}
 }
