@@ -139,6 +139,7 @@ func (n *Node) beat(out *Output) {
 		HAAddr:       n.cfg.HAAddr.String(), Incarnation: n.cfg.Incarnation, Clean: m.clean, Alone: !n.contract.ReadConfirmed,
 	}
 	h.Epoch, h.MaxOffset = m.replica.Reached(&log)
+	h.Version = m.replica.View().Version
 	n.call(n.cfg.Controller, code, h.Append, nil, out)
 }
 

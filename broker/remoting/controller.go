@@ -17,6 +17,7 @@ type NodeHeader struct {
 	Alone        bool   // as a master it waits for no slave (ASYNC_MASTER): none of them may succeed it
 	Epoch        int32  // of the newest byte in its log
 	MaxOffset    int64  // physical offset behind its last record
+	Version      int32  // syncStateSetEpoch of the newest state that it has heard of, on which Epoch and MaxOffset follow
 }
 
 // ParseNode reads the header. It errs with ErrField.
@@ -25,7 +26,7 @@ func ParseNode(e Ext) (NodeHeader, error) {
 	h := NodeHeader{
 		BrokerHeader: BrokerHeader{r.str("brokerName"), r.str("brokerAddr"), r.str("clusterName"), r.integer("brokerId")},
 		HAAddr:       r.str("haServerAddr"), Incarnation: r.integer("incarnation"), Clean: r.boolean("clean", false), Alone: r.boolean("alone", false),
-		Epoch: r.int32("epoch"), MaxOffset: r.integer("maxOffset"),
+		Epoch: r.int32("epoch"), MaxOffset: r.integer("maxOffset"), Version: r.optionalInt32("syncStateSetEpoch", 0),
 	}
 	return h, r.err
 }
@@ -39,6 +40,7 @@ func (h *NodeHeader) Append(w *Writer) {
 	w.Bool("alone", h.Alone)
 	w.Int("epoch", int64(h.Epoch))
 	w.Int("maxOffset", h.MaxOffset)
+	w.Int("syncStateSetEpoch", int64(h.Version))
 }
 
 // SyncState is what a controller knows of a group: the header of its answers to CONTROLLER_REGISTER_BROKER,

@@ -8,7 +8,7 @@ import (
 
 func TestControllerHeadersRoundTrip(t *testing.T) {
 	members := []SyncMember{{1, 1 << 60, false}, {2, 7, true}}
-	node := NodeHeader{BrokerHeader{"g", "10.0.0.1:1", "c", 2}, "10.0.0.1:2", -5, true, true, 3, 1 << 40}
+	node := NodeHeader{BrokerHeader{"g", "10.0.0.1:1", "c", 2}, "10.0.0.1:2", -5, true, true, 3, 1 << 40, 8}
 	state := SyncState{2, 1, "10.0.0.1:1", "10.0.0.1:2", 3, 9, 2500, members}
 	alter := AlterSyncStateSetHeader{"g", 1, 3, 9, 77, members}
 	elect := ElectMasterHeader{"g", 2, true}

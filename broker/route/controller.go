@@ -68,7 +68,7 @@ type replicaGroup struct {
 	nodes         []replicaNode // sorted by id
 
 	masterSeen time.Duration // volatile: when the master showed that it lives
-	vacant     time.Duration // volatile: since when nobody leads
+	vacant     int32         // volatile: the version since which nobody leads
 }
 
 // logEnd is how far a log is. Of two logs the one with the larger end holds all that the other holds and was acknowledged.
@@ -94,6 +94,7 @@ type replicaNode struct {
 	conn  uint64
 	alone bool // as a master it waits for nobody
 	end   logEnd
+	heard int32 // version of the newest state that it had heard of when it told end
 }
 
 // NewController returns a controller with the metadata of an earlier one; nil for none. It errs with ErrMetadata.
@@ -109,7 +110,7 @@ func (c *Controller) start(now time.Duration) {
 	}
 	c.begun = now
 	for i := range c.groups {
-		c.groups[i].masterSeen = now
+		c.groups[i].masterSeen, c.groups[i].vacant = now, c.groups[i].version
 	}
 }
 
@@ -161,7 +162,9 @@ func (c *Controller) Register(now time.Duration, conn uint64, h *remoting.NodeHe
 		n = g.enter(h.BrokerID)
 	}
 	if n.incarnation != h.Incarnation {
-		g.restarted(now, n, h.Clean)
+		if g.restarted(n, h.Clean) {
+			c.tellAll(g)
+		}
 	}
 	c.changed = c.changed || n.incarnation != h.Incarnation || n.addr != h.BrokerAddr || n.ha != h.HAAddr
 	n.incarnation, n.addr, n.ha = h.Incarnation, h.BrokerAddr, h.HAAddr
@@ -196,17 +199,21 @@ func (g *replicaGroup) enter(id int64) *replicaNode {
 	return g.node(id)
 }
 
-// restarted takes a new process of a node. The old one is dead: if it led, nobody does.
-func (g *replicaGroup) restarted(now time.Duration, n *replicaNode, clean bool) {
+// restarted takes a new process of a node, which follows nobody yet: its log is what it says. The old process is dead: if it
+// led, nobody does, and restarted returns true.
+func (g *replicaGroup) restarted(n *replicaNode, clean bool) (vacant bool) {
 	if !clean {
 		n.doubtful = true
 	}
 	if n.inSync || g.master == n.id {
 		g.version++ // an older attest of it is void
 	}
-	if g.master == n.id {
-		g.master, g.vacant = 0, now
+	n.heard = g.version
+	if g.master != n.id {
+		return false
 	}
+	g.master, g.vacant = 0, g.version
+	return true
 }
 
 // Heartbeat takes a sign of life. It returns false when the node must register first.
@@ -226,6 +233,7 @@ func (c *Controller) Heartbeat(now time.Duration, conn uint64, h *remoting.NodeH
 
 func (c *Controller) beat(now time.Duration, conn uint64, g *replicaGroup, n *replicaNode, h *remoting.NodeHeader) {
 	n.alive, n.seen, n.conn, n.alone, n.end = true, now, conn, h.Alone, logEnd{h.Epoch, h.MaxOffset}
+	n.heard = max(n.heard, h.Version)
 	if n.id == g.master {
 		g.masterSeen = now
 	}
@@ -257,7 +265,7 @@ func (c *Controller) Leave(now time.Duration, conn uint64, h *remoting.BrokerHea
 		}
 		n.alive = false
 		if g.master == n.id {
-			c.depose(now, g)
+			c.depose(g)
 			c.elect(now, g)
 		}
 	}

@@ -50,6 +50,7 @@ func (c *council) boot(i int, clean bool, epoch int32, end int64) remoting.SyncS
 // beat is a heartbeat of node i.
 func (c *council) beat(i int) remoting.SyncState {
 	n := c.nodes[i]
+	n.header.Version = n.state.Version
 	s, ok := c.c.Heartbeat(c.now, uint64(i), &n.header)
 	if !ok {
 		c.t.Fatalf("node %d is not known", i)
@@ -110,8 +111,8 @@ func TestElections(t *testing.T) {
 	if s := c.beat(2); s.MasterID != 3 || s.MasterEpoch != 2 || len(s.Members) != 3 || s.MasterHAAddr != "10.0.0.3:2" {
 		t.Errorf("lease over: %+v, want the longest log of the set, in a new epoch, with the set as it was", s)
 	}
-	if len(c.c.Notices()) != 2 {
-		t.Error("those who live are not told of the election")
+	if n := c.c.Notices(); len(n) != 4 || n[3].State.MasterID != 3 {
+		t.Errorf("those who live are told %v, want both of the end of the reign and of the election", n)
 	}
 	if s := c.boot(3, true, 2, 300); s.MasterID != 3 || s.MasterEpoch != 3 {
 		t.Errorf("restarted in order: %+v, want it elected again, in another epoch", s)
@@ -131,6 +132,25 @@ func TestElectionAfterACrashOfAll(t *testing.T) {
 	c.leads(0, "one member is missing")
 	c.boot(3, false, 1, 900)
 	c.leads(2, "all are back")
+}
+
+// What a slave told before the master was gone says nothing of what it acknowledged to it since then.
+func TestElectionTakesNoOldReports(t *testing.T) {
+	c := three(t)
+	c.boot(2, false, 1, 0)
+	c.boot(3, false, 1, 0)
+	for i := 2; i <= 3; i++ { // caught up, and not attested yet
+		c.nodes[i].header.MaxOffset = 900
+	}
+	c.boot(1, false, 1, 500)
+	c.leads(0, "what 2 and 3 have is not known")
+	c.beat(2)
+	c.beat(3)
+	c.leads(0, "sent before they heard that nobody leads")
+	c.beat(2)
+	c.leads(0, "one has not told")
+	c.beat(3)
+	c.leads(2, "all have told")
 }
 
 // The set has shrunk to one, which comes back with less than was acknowledged: the others may have it.

@@ -25,7 +25,7 @@ func (c *Controller) elect(now time.Duration, g *replicaGroup) {
 		if now-g.masterSeen <= c.cfg.ElectAfter {
 			return
 		}
-		c.depose(now, g)
+		c.depose(g)
 	}
 	for i := range g.nodes {
 		if n := &g.nodes[i]; now-n.seen > c.cfg.ElectAfter {
@@ -38,10 +38,21 @@ func (c *Controller) elect(now time.Duration, g *replicaGroup) {
 }
 
 // depose ends a reign whose lease is over, or whose master is gone.
-func (c *Controller) depose(now time.Duration, g *replicaGroup) {
-	g.master, g.vacant = 0, now
+func (c *Controller) depose(g *replicaGroup) {
+	g.master = 0
 	g.version++
+	g.vacant = g.version
 	c.changed = true
+	c.tellAll(g)
+}
+
+// tellAll has everybody who lives hear of the group's state.
+func (c *Controller) tellAll(g *replicaGroup) {
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.alive {
+			c.notices = append(c.notices, Notice{n.addr, c.state(g, n.id)})
+		}
+	}
 }
 
 // candidate returns the node to elect, nil when there is none now.
@@ -59,17 +70,16 @@ func (c *Controller) candidate(now time.Duration, g *replicaGroup) *replicaNode 
 	}
 	// Nobody is beyond doubt. What was acknowledged is on some member, and whoever is back has it if all are: but for what
 	// several lost at once, the longest log. Where even that lacks what is known to have been acknowledged, somebody who
-	// left the set may still have it. What they said of their logs while somebody led is out of date: a slave's log has grown since.
+	// left the set may still have it. Only what was told since nobody leads counts: a slave's last heartbeat before may lack
+	// what it has acknowledged to the last master since then.
+	told := func(n *replicaNode) bool { return n.alive && n.heard >= g.vacant }
 	all, members := true, true
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.alive && n.seen < g.vacant {
-			return nil
-		}
-		all = all && n.alive
-		members = members && (n.alive || !n.inSync)
+		all = all && told(n)
+		members = members && (told(n) || !n.inSync)
 	}
-	n := g.longest(alive)
+	n := g.longest(told)
 	if n == nil || !members || !all && n.end.compare(g.floor) < 0 {
 		return nil
 	}
@@ -112,11 +122,7 @@ func (c *Controller) enthrone(now time.Duration, g *replicaGroup, n *replicaNode
 	}
 	n.inSync, n.doubtful = true, false
 	c.changed = true
-	for i := range g.nodes {
-		if g.nodes[i].alive {
-			c.notices = append(c.notices, Notice{g.nodes[i].addr, c.state(g, g.nodes[i].id)})
-		}
-	}
+	c.tellAll(g)
 }
 
 // Alter changes the SyncStateSet as its master asks. Whoever is new to it, or was doubtful, must be attested: the
