@@ -235,7 +235,7 @@ func simulate(ctx context.Context, binary string, m mutant, args ...string) *exe
 func (f *found) shrunk(t *testing.T, binary string) {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := simulate(t.Context(), binary, f.mutant, fmt.Sprintf("--seed=%d", f.seed), "--shrink", "--out="+dir)
+	cmd := simulate(t.Context(), binary, f.mutant, fmt.Sprintf("--seed=%d", f.seed), "--shrink", "--shrink-runs=200", "--out="+dir)
 	out, _ := cmd.CombinedOutput() // it ends with 1: a violation
 	var s struct {
 		Failures []struct {

@@ -16,7 +16,6 @@ type wire struct {
 	hosts   []*host
 	ways    []way // from * len(hosts) + to
 	latency [2]time.Duration
-	rules   []*ruleInForce
 	ends    uint64 // connections' ends ever
 	listens map[netip.AddrPort]*listener
 }
