@@ -81,7 +81,7 @@ func Consume(ctx context.Context, cfg ConsumeConfig) (*Consumption, error) {
 	c.join = cfg.Stage.Go(func() {
 		c.err = errors.Join(c.worker.Run(env, consumer, cfg.Recorder), consumer.Close())
 	})
-	context.AfterFunc(ctx, func() { c.worker.stopped.Store(true) })
+	cfg.Stage.Ended(ctx, func() { c.worker.stopped.Store(true) })
 	return c, nil
 }
 

@@ -55,7 +55,7 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 		l.joins = append(l.joins, cfg.Stage.Go(func() { l.run(t) }))
 	}
 	l.quit = cfg.Stage.Every(rateStep, l.sample)
-	context.AfterFunc(ctx, l.stop)
+	cfg.Stage.Ended(ctx, l.stop)
 	return l, nil
 }
 

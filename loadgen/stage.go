@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"time"
@@ -12,6 +13,8 @@ type Stage interface {
 	Go(run func()) (join func())
 	// Every calls f each step until it is stopped.
 	Every(step time.Duration, f func()) (stop func())
+	// Ended calls f when ctx ends, if whoever started the load does not end it then anyway.
+	Ended(ctx context.Context, f func())
 }
 
 // threads is the Stage of a real load.
@@ -29,6 +32,8 @@ func (threads) Go(run func()) (join func()) {
 	})
 	return done.Wait
 }
+
+func (threads) Ended(ctx context.Context, f func()) { context.AfterFunc(ctx, f) }
 
 func (threads) Every(step time.Duration, f func()) (stop func()) {
 	quit := make(chan struct{})

@@ -190,6 +190,9 @@ func (l *loop) Every(step time.Duration, f func()) (stop func()) {
 	return func() { stopped = true }
 }
 
+// Ended implements loadgen.Stage: the trial's next wait errs, and it ends its load itself.
+func (l *loop) Ended(context.Context, func()) {}
+
 // clock is the loop as a trial sees it.
 type clock struct{ l *loop }
 
