@@ -6,7 +6,7 @@ VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 BINARY   := bin/holdfast
 # The packages with goroutines of their own.
-DRIVERS  := ./broker/server ./scenarios/sim ./loadgen/... ./checker/history ./nemesis/process ./nemesis/clock ./nemesis/disk ./nemesis/network ./reports ./scenarios
+DRIVERS  := ./broker/server ./loadgen/... ./checker/history ./nemesis/process ./nemesis/clock ./nemesis/disk ./nemesis/network ./reports ./scenarios
 
 .PHONY: build matrix matrix-full findings test mutants test-long conformance bench lint fmt clean
 
@@ -34,6 +34,7 @@ test: build
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 15m ./...
 	$(GO) test -count=1 -timeout 10m -race $(DRIVERS)
+	$(GO) test -count=1 -timeout 10m -race -run 'Replay|Hashes|Trace|Search' ./scenarios/sim
 
 # Known-bad variants of the reference broker: the simulator must find each of them. Writes docs/track-record.md.
 mutants: build
