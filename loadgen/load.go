@@ -127,9 +127,14 @@ func newPacer(cfg Config) Pacer {
 
 // run is the life of one thread.
 func (l *Load) run(t *thread) {
-	t.usage.begin()
+	_, locked := l.cfg.Stage.(threads) // the processor time of a coroutine is nobody's
+	if locked {
+		t.usage.begin()
+	}
 	t.err = t.worker.Run(t.env, t.p, l.cfg.Recorder)
-	t.usage.finish()
+	if locked {
+		t.usage.finish()
+	}
 	t.err = errors.Join(t.err, t.p.Close())
 }
 

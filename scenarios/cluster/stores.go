@@ -10,6 +10,7 @@ import (
 	"holdfast/broker/store"
 	"holdfast/broker/vfs"
 	"holdfast/reports/result"
+	"holdfast/scenarios"
 )
 
 // CompareStores kills every node and compares the store of the one that serves the group with those of the others. What the kernel still
@@ -50,28 +51,12 @@ func (c *cell) CompareStores(ctx context.Context, dir string) ([]result.StorePai
 		if err != nil {
 			return nil, fmt.Errorf("compare the stores of %s and %s: %w", master.Name, n.Name, err)
 		}
-		pairs = append(pairs, storePair(master.Name, n.Name, got))
+		pairs = append(pairs, scenarios.StorePairOf(master.Name, n.Name, got))
 		if err := writeJSON(filepath.Join(dir, master.Name+"-"+n.Name+".json"), got); err != nil {
 			return nil, err
 		}
 	}
 	return pairs, nil
-}
-
-// storePair sums a comparison up.
-func storePair(first, second string, c *store.Comparison) result.StorePair {
-	p := result.StorePair{
-		Nodes: [2]string{first, second}, Ends: c.Ends, Compared: c.Compared, Differing: c.Differing, Runs: c.Runs,
-		Valid: [2]int64{c.Summaries[0].CommitLog.End, c.Summaries[1].CommitLog.End},
-	}
-	if c.First != nil {
-		p.First = c.First.At
-	}
-	for _, q := range c.Queues {
-		p.Missing += max(0, q.Max[0]-q.Max[1])
-	}
-	p.Frozen = p.Missing > 0 && p.Ends[1] >= p.Ends[0]
-	return p
 }
 
 func writeJSON(path string, v any) error {
