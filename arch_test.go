@@ -122,6 +122,24 @@ func TestCoreIsDeterministic(t *testing.T) {
 	}
 }
 
+// TestSimulatorIsDeterministic: a seed is a run. Only the search of many seeds has threads.
+func TestSimulatorIsDeterministic(t *testing.T) {
+	for _, p := range load(t) {
+		if p.PkgPath != "holdfast/scenarios/sim" {
+			continue
+		}
+		for _, file := range p.Syntax {
+			name := filepath.Base(p.Fset.Position(file.Pos()).Filename)
+			if name == "search.go" || name == "figures.go" { // threads; what a simulation does not measure
+				continue
+			}
+			for _, fault := range impurities(p, file) {
+				t.Error(fault)
+			}
+		}
+	}
+}
+
 func TestOnlyMainExits(t *testing.T) {
 	for _, p := range load(t) {
 		if p.PkgPath == "holdfast" {
@@ -144,7 +162,7 @@ func TestOnlyMainExits(t *testing.T) {
 func impurities(p *packages.Package, file *ast.File) []string {
 	var found []string
 	add := func(n ast.Node, what string) {
-		found = append(found, fmt.Sprintf("%s: %s in the pure core", p.Fset.Position(n.Pos()), what))
+		found = append(found, fmt.Sprintf("%s: %s where a seed must decide everything", p.Fset.Position(n.Pos()), what))
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {

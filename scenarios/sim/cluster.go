@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -284,7 +285,7 @@ func (c *Cluster) conf(m *member) string {
 	default:
 		lines = append(append(lines, "brokerId=0"), c.masterConf()...)
 	}
-	for _, key := range sortedKeys(c.spec.Site.Settings) {
+	for _, key := range slices.Sorted(maps.Keys(c.spec.Site.Settings)) {
 		lines = append(lines, key+"="+c.spec.Site.Settings[key])
 	}
 	return strings.Join(lines, "\n") + "\n"
@@ -311,15 +312,6 @@ func (c *Cluster) masterConf() []string {
 		lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "inSyncReplicas=") })
 	}
 	return lines
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // seed puts the topic on a member's disk, as one that was made long ago.
@@ -498,15 +490,6 @@ func (c *Cluster) Aim(ctx context.Context, aim scenarios.Aim) (time.Duration, er
 
 // syncLimit bounds the wait for an fsync of the commit log.
 const syncLimit = 15 * time.Second
-
-// CPUSeconds implements scenarios.Cluster: a simulated process has none.
-func (c *Cluster) CPUSeconds() map[string]float64 { return map[string]float64{} }
-
-// Memory implements scenarios.Cluster.
-func (c *Cluster) Memory() map[string]result.Memory { return map[string]result.Memory{} }
-
-// Harness implements scenarios.Cluster.
-func (c *Cluster) Harness() map[string]result.Process { return map[string]result.Process{} }
 
 // Settings implements scenarios.Cluster.
 func (c *Cluster) Settings() map[string]string {

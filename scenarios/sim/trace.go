@@ -58,7 +58,7 @@ func (t *trace) line(now time.Duration, node, kind, format string, args ...any) 
 		t.moves = append(t.moves, Move{At: now, Node: node, Kind: kind, Text: text})
 	}
 	if t.lines != nil {
-		fmt.Fprintf(t.lines, "%14.6f %-8s %s\n", now.Seconds()*1e3, node, text)
+		fmt.Fprintf(t.lines, "%7d.%06d %-8s %s\n", now/time.Millisecond, now%time.Millisecond, node, text)
 	}
 }
 
