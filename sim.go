@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -142,6 +143,11 @@ func (f *simFlags) plan() (*simPlan, error) {
 	p.span, err = f.range_()
 	if err != nil {
 		return nil, exit(exitUsage, err)
+	}
+	if f.out != "" {
+		if used, _ := filepath.Glob(filepath.Join(f.out, "*")); len(used) > 0 {
+			return usage("--out %s is not empty (%s); choose another directory", f.out, filepath.Base(used[0]))
+		}
 	}
 	if f.trace && (len(p.rows) != 1 || p.span.From != p.span.To) {
 		return usage("--trace is of one run: give --seed and one contract with --contracts")
@@ -357,19 +363,37 @@ func (p *simPlan) dig(ctx context.Context, s *result.Sim, failed []sim.Run, out,
 	if p.out == "" {
 		return nil
 	}
+	var svg []byte
 	if len(failed) > 0 {
-		if err := p.draw(ctx, failed[0]); err != nil {
+		var err error
+		if svg, err = p.draw(ctx, failed[0]); err != nil {
 			return err
 		}
 	}
-	if err := result.WriteSim(p.out, s); err != nil {
+	if err := p.writePage(s, svg); err != nil {
 		return exit(exitBroken, err)
 	}
 	if p.output == "human" {
-		fmt.Fprintf(out, "\nresults  %s\n", filepath.Join(p.out, result.SimName))
+		fmt.Fprintf(out, "\nresults  %s\npage     %s\n", filepath.Join(p.out, result.SimName), filepath.Join(p.out, "index.html"))
 	}
 	return nil
 }
+
+// writePage writes the results and their page.
+func (p *simPlan) writePage(s *result.Sim, svg []byte) error {
+	file, err := os.ReadFile(filepath.Join(p.out, shrunkName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	page, err := reports.SimPage(s, svg, file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(result.WriteSim(p.out, s), result.WriteFile(filepath.Join(p.out, "index.html"), page))
+}
+
+// shrunkName is the file of the smallest case in the directory of a search.
+const shrunkName = "shrunk.yaml"
 
 // keepShrunk prints the smallest case as a scenario file, and keeps it beside the results.
 func (p *simPlan) keepShrunk(s *result.Sim, small *sim.Shrunk, out io.Writer) error {
@@ -377,7 +401,7 @@ func (p *simPlan) keepShrunk(s *result.Sim, small *sim.Shrunk, out io.Writer) er
 	r.Case.Scenario.Name = "shrunk"
 	r.Case.Scenario.Shows = "The smallest case of " + p.scenario.Name + " that shows " + r.Verdict.Violated[0] + "."
 	r.Case.Scenario.Expect = nil
-	file := "shrunk.yaml"
+	file := shrunkName
 	if p.out != "" {
 		file = filepath.Join(p.out, file)
 		if err := os.WriteFile(file, r.Case.Scenario.Encode(), 0o644); err != nil {
@@ -398,16 +422,17 @@ func (p *simPlan) keepShrunk(s *result.Sim, small *sim.Shrunk, out io.Writer) er
 	return nil
 }
 
-// draw writes the spacetime diagram of a failure.
-func (p *simPlan) draw(ctx context.Context, r sim.Run) error {
+// draw writes the spacetime diagram of a failure, and returns it.
+func (p *simPlan) draw(ctx context.Context, r sim.Run) ([]byte, error) {
 	again, err := r.Case.Do(ctx, sim.Watch{Moves: true})
 	if err != nil {
-		return exit(exitInterrupted, err)
+		return nil, exit(exitInterrupted, err)
 	}
-	if err := os.WriteFile(filepath.Join(p.out, "spacetime.svg"), reports.Spacetime(diagram(&again)), 0o644); err != nil {
-		return exit(exitBroken, err)
+	svg := reports.Spacetime(diagram(&again))
+	if err := os.WriteFile(filepath.Join(p.out, "spacetime.svg"), svg, 0o644); err != nil {
+		return nil, exit(exitBroken, err)
 	}
-	return nil
+	return svg, nil
 }
 
 // simEnded gives the exit code of a search. Source: contracts.md section 2.

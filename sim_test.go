@@ -33,6 +33,7 @@ func TestSimRefusesWrongUsage(t *testing.T) {
 		{"a version that is another program", []string{"rolling-upgrade"}, "rolling-upgrade"},
 		{"an unknown output", []string{"storm", "--output", "xml"}, "json"},
 		{"an unknown mark", []string{bad}, "bad.yaml:3"},
+		{"a used directory", []string{"storm", "--out", dir}, "not empty"},
 		{"too many workers", []string{"storm", "--workers", "5000"}, "1024"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -90,6 +91,10 @@ func TestSimShrinks(t *testing.T) {
 	svg, err := os.ReadFile(filepath.Join(dir, "spacetime.svg"))
 	if err != nil || !strings.Contains(string(svg), "a-0") || !strings.Contains(string(svg), " of [a-0]") {
 		t.Errorf("no diagram: %v", err)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "index.html"))
+	if err != nil || !strings.Contains(string(page), "<svg") || !strings.Contains(string(page), "scenario: shrunk") {
+		t.Errorf("no page: %v", err)
 	}
 	if _, err := scenario.Load(filepath.Join(dir, "shrunk.yaml")); err != nil {
 		t.Error(err)
