@@ -70,7 +70,7 @@ file or a flag is wrong.`,
 	flags.IntVar(&f.workers, "workers", 0, "runs at a time (default one for each core)")
 	flags.BoolVar(&f.goOn, "keep-going", false, "do not stop at the first violation")
 	flags.BoolVar(&f.shrink, "shrink", false, "make the first violation as small as it gets, and print it as a scenario file")
-	flags.IntVar(&f.shrinkRuns, "shrink-runs", 600, "runs that shrinking may take")
+	flags.IntVar(&f.shrinkRuns, "shrink-runs", 3000, "runs that shrinking may take")
 	flags.BoolVar(&f.trace, "trace", false, "print a line for each change of state (with --seed)")
 	flags.StringVar(&f.out, "out", "", "directory for sim.json and, after a violation, its diagram and shrunk.yaml")
 	flags.StringVar(&f.output, "output", "human", "human or json (an object a seed)")

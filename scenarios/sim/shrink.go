@@ -24,11 +24,17 @@ type shrinker struct {
 	best  Run
 	runs  int
 	limit int
+	ops   int // operations of all runs
 	say   func(runs int, best *Run)
 }
 
-// shrinkSeeds is how many seeds each smaller case is tried with: other instants may show the same with less.
-const shrinkSeeds = 6
+// shrinkSeeds is how many seeds each smaller case is tried with: other instants may show the same with less. With few messages an instant
+// is rarely the right one, and a run takes next to no time: then it is sweepSeeds.
+const (
+	shrinkSeeds = 6
+	sweepSeeds  = 400
+	shrinkOps   = 2_500_000 // operations of all runs: half a minute
+)
 
 // Shrink makes a failing case smaller as long as it still breaks the promise that it broke: fewer faults, then fewer clients, brokers and
 // messages, then smaller sizes and times (delta debugging; Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, 2002).
@@ -37,14 +43,12 @@ func Shrink(ctx context.Context, failed Run, limit int, say func(runs int, best 
 	s := &shrinker{ctx: ctx, first: failed.Verdict.Violated[0], best: failed, limit: limit, say: say}
 	spelled := failed.Case
 	spelled.Scenario = spell(failed.Case)
-	if !s.try(spelled.Scenario, true) { // the numbers that were drawn do not fail by themselves any more: keep those of the seed
-		s.best = failed
+	if r, same := s.run(spelled); same {
+		s.take(r)
 	}
-	for s.ctx.Err() == nil && s.runs < s.limit {
-		before := s.runs
-		if !s.round() || s.runs == before {
-			break
-		}
+	for !s.spent() && s.round() {
+	}
+	for !s.spent() && s.sweep() {
 	}
 	return Shrunk{Run: s.best, Runs: s.runs}, s.ctx.Err()
 }
@@ -57,13 +61,32 @@ func spell(c Case) scenario.Scenario {
 	return s
 }
 
+// spent reports whether there is nothing left to run.
+func (s *shrinker) spent() bool { return s.ctx.Err() != nil || s.runs >= s.limit || s.ops >= shrinkOps }
+
+// sweep tries very few messages with many seeds.
+func (s *shrinker) sweep() bool {
+	for _, rate := range []int{2, 3, 5, 10, 20} {
+		sc := s.best.Case.Scenario
+		sc.Faults = slices.Clone(sc.Faults)
+		sc.Load.Rate, sc.Load.Clients, sc.Load.Consumers = rate, 1, min(sc.Load.Consumers, 2)
+		if s.best.Case.Scenario.Load.Rate > 0 && rate >= s.best.Case.Scenario.Load.Rate {
+			return false
+		}
+		if s.try(sc, sweepSeeds) {
+			return true
+		}
+	}
+	return false
+}
+
 // round tries everything once, and reports whether anything got smaller.
 func (s *shrinker) round() bool {
 	smaller := false
 	for _, pass := range []func() bool{s.dropFaults, s.shrinkLoad, s.shrinkTimes} {
 		for pass() {
 			smaller = true
-			if s.ctx.Err() != nil || s.runs >= s.limit {
+			if s.spent() {
 				return smaller
 			}
 		}
@@ -142,7 +165,7 @@ func (s *shrinker) any(all []change) bool {
 		if s.with(c) {
 			return true
 		}
-		if s.ctx.Err() != nil || s.runs >= s.limit {
+		if s.spent() {
 			return false
 		}
 	}
@@ -154,31 +177,39 @@ func (s *shrinker) with(c change) bool {
 	sc := s.best.Case.Scenario
 	sc.Faults = slices.Clone(sc.Faults)
 	c(&sc)
-	return s.try(sc, false)
+	return s.try(sc, shrinkSeeds)
 }
 
-// try runs a scenario with the seed of the best case and a few others, and takes it over when it fails in the same way with less.
-func (s *shrinker) try(sc scenario.Scenario, anyway bool) bool {
-	for k := range uint64(shrinkSeeds) {
+// try runs a scenario with the seed of the best case and others, and takes it over when it fails in the same way with less.
+func (s *shrinker) try(sc scenario.Scenario, seeds uint64) bool {
+	for k := range seeds {
 		c := s.best.Case
 		c.Scenario, c.Seed = sc, c.Seed+k
-		s.runs++
-		r, err := c.Do(s.ctx, Watch{})
-		if err != nil {
-			return false
-		}
-		if r.Broken == "" && r.Verdict.Verdict == checker.Violated && slices.Contains(r.Verdict.Violated, s.first) && (anyway || smaller(&r, &s.best)) {
-			s.best = r
-			if s.say != nil {
-				s.say(s.runs, &r)
-			}
+		r, same := s.run(c)
+		if same && smaller(&r, &s.best) {
+			s.take(r)
 			return true
 		}
-		if anyway {
+		if s.spent() {
 			return false
 		}
 	}
 	return false
+}
+
+// run runs a case and reports whether it fails in the same way.
+func (s *shrinker) run(c Case) (r Run, same bool) {
+	s.runs++
+	r, err := c.Do(s.ctx, Watch{})
+	s.ops += r.Ops
+	return r, err == nil && r.Broken == "" && r.Verdict.Verdict == checker.Violated && slices.Contains(r.Verdict.Violated, s.first)
+}
+
+func (s *shrinker) take(r Run) {
+	s.best = r
+	if s.say != nil {
+		s.say(s.runs, &r)
+	}
 }
 
 // smaller compares cases by their faults, messages, operations and time.
