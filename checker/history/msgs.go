@@ -49,7 +49,11 @@ type msgArena struct {
 	extras []msgExtra
 }
 
-const arenaChunk = 1 << 17 // values
+// The first chunk of an arena has arenaFirst values, each further one twice as many, up to 1 Mi bytes.
+const (
+	arenaFirst   = 1 << 10
+	arenaDoubles = 7
+)
 
 // add copies msgs into the arena.
 func (a *msgArena) add(msgs []Msg) msgRange {
@@ -58,7 +62,7 @@ func (a *msgArena) add(msgs []Msg) msgRange {
 	}
 	last := len(a.chunks) - 1
 	if last < 0 || cap(a.chunks[last])-len(a.chunks[last]) < len(msgs) {
-		a.chunks = append(a.chunks, make([]uint64, 0, max(arenaChunk, len(msgs))))
+		a.chunks = append(a.chunks, make([]uint64, 0, max(arenaFirst<<min(last+1, arenaDoubles), len(msgs))))
 		last++
 	}
 	c := a.chunks[last]

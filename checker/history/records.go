@@ -27,7 +27,11 @@ type shardReader struct {
 const readerWords = 64 << 10
 
 func newShardReader(f *binaryFile, shard *shardFile) *shardReader {
-	return &shardReader{f: f, shard: shard, index: -1, buf: make([]uint64, readerWords)}
+	words := int64(0)
+	for _, s := range shard.segments {
+		words = max(words, s.size/8)
+	}
+	return &shardReader{f: f, shard: shard, index: -1, buf: make([]uint64, min(readerWords, words))}
 }
 
 // ensure makes n words available; false: the segment has no more.

@@ -28,7 +28,7 @@ func Draw(seed uint64) Options {
 		Latency: [2]time.Duration{40 * time.Microsecond, 120 * time.Microsecond},
 		Write:   [2]time.Duration{10 * time.Microsecond, 60 * time.Microsecond},
 		Sync:    [2]time.Duration{300 * time.Microsecond, 3 * time.Millisecond},
-		Segment: 4 << 20, Chunk: 64 << 10,
+		Segment: 1 << 20, Chunk: 32 << 10,
 	}
 	if rng.IntN(3) == 0 {
 		o.Latency = [2]time.Duration{200 * time.Microsecond, 5 * time.Millisecond}

@@ -20,6 +20,7 @@ type session struct {
 	parked  *coroutine
 	alarm   uint64 // of the last timer that was set
 	stirred bool   // something has come since it parked
+	room    func() // wake, made once
 }
 
 // socket is the machine's side of one connection of the client.
@@ -31,7 +32,7 @@ type socket struct {
 
 func newSession(w *wire, h *host, c *client.Client, clock func() time.Duration) *session {
 	s := &session{w: w, c: c, host: h, clock: clock, offset: w.l.now - clock()}
-	s.now = clock()
+	s.now, s.room = clock(), s.wake
 	c.Wake(s.now)
 	return s
 }
@@ -157,7 +158,7 @@ func (s *session) flush() {
 	s.act()
 	for id := range s.sockets {
 		k := &s.sockets[id]
-		if k.end == nil || k.end.full(s.wake) {
+		if k.end == nil || k.end.full(s.room) {
 			continue
 		}
 		if out := s.c.Output(id); len(out) > 0 {

@@ -44,7 +44,7 @@ func (a admin) dialCall(ctx context.Context, address string) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &call{conn: conn, form: a.s.cfg.Form, in: make([]byte, 64<<10)}, nil
+	return &call{conn: conn, form: a.s.cfg.Form, in: make([]byte, 8<<10)}, nil
 }
 
 // Close closes the connection.
