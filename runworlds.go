@@ -84,8 +84,14 @@ func (f *runFlags) runWorlds(cmd *cobra.Command, p *runPlan, worlds []string) er
 	if f.output == "human" {
 		fmt.Fprint(cmd.OutOrStdout(), reports.Worlds(agreed))
 	}
-	if i := slices.IndexFunc(agreed, func(a result.WorldPair) bool { return !a.Agree }); i >= 0 && worst == nil {
-		return exit(exitViolated, errors.New("the worlds do not agree: "+agreed[i].Why))
+	for _, verdict := range []struct {
+		agree string
+		code  int
+	}{{result.AgreeNo, exitViolated}, {result.AgreeUndecided, exitInconclusive}} {
+		i := slices.IndexFunc(agreed, func(a result.WorldPair) bool { return a.Agree == verdict.agree })
+		if i >= 0 && worst == nil {
+			return exit(verdict.code, errors.New("the worlds do not agree: "+agreed[i].Why))
+		}
 	}
 	return worst
 }

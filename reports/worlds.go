@@ -24,15 +24,11 @@ func Worlds(pairs []result.WorldPair) string {
 		for i := range p.Worlds {
 			row = append(row, entry{string(p.Verdicts[i]), toneOf(p.Verdicts[i])}, entry{spanText(p.Lost[i], ""), plain}, entry{spanText(p.WindowMS[i], " ms"), plain})
 		}
-		word := "yes"
-		if !p.Agree {
-			word = "no"
-		}
-		g.row(append(row, entry{word, plain})...)
+		g.row(append(row, entry{p.Agree, plain})...)
 	}
 	b.WriteString(g.text(120, palette{}))
 	for _, p := range pairs {
-		if !p.Agree {
+		if p.Why != "" {
 			b.WriteString(p.Why + "\n")
 		}
 	}

@@ -13,8 +13,28 @@ type WorldPair struct {
 	Verdicts [2]Verdict `json:"verdicts"`
 	Lost     [2]Span    `json:"lost"`     // messages lost in a cut: least and most
 	WindowMS [2]Span    `json:"windowMS"` // from the first lost acknowledgement to the fault
-	Agree    bool       `json:"agree"`
-	Why      string     `json:"why,omitzero"` // they do not
+	Agree    string     `json:"agree"`        // AgreeYes, AgreeNo, AgreeUndecided
+	Why      string     `json:"why,omitzero"` // not yes
+}
+
+// What holding two worlds against each other comes to.
+const (
+	AgreeYes       = "yes"
+	AgreeNo        = "no"
+	AgreeUndecided = "undecided"
+)
+
+// chanceMax is how probable it may be at most that two worlds that agree are told apart.
+const chanceMax = 0.05
+
+// apart returns the probability that all of n cuts lie beyond all of m others, on either side, although nothing tells them apart: 2 of the
+// ways to order them.
+func apart(n, m int) float64 {
+	ways := 1.0
+	for i := 1; i <= m; i++ {
+		ways *= float64(n+i) / float64(i)
+	}
+	return min(1, 2/ways)
 }
 
 // Span is a range of a figure over the trials of a cell.
@@ -24,7 +44,8 @@ type Span struct{ Least, Most float64 }
 func (s Span) meets(o Span) bool { return s.Least <= o.Most && o.Least <= s.Most }
 
 // CompareWorlds holds the cells of two results that have the same contract and scenario against each other. They agree when their verdicts
-// do, and when the loss of a cut in one lies within the range of the other: both lost nothing, or their windows have a length in common.
+// do, and when the ranges of their windows meet. Ranges that do not meet tell the worlds apart only when there are cuts enough for that to be
+// no accident: 4 in each.
 func CompareWorlds(a, b *Result) []WorldPair {
 	var all []WorldPair
 	for i := range a.Cells {
@@ -40,14 +61,31 @@ func CompareWorlds(a, b *Result) []WorldPair {
 		switch {
 		case p.Verdicts[0] != p.Verdicts[1]:
 			p.Why = fmt.Sprintf("%s: %s in %s, %s in %s", x.ID, p.Verdicts[0], p.Worlds[0], p.Verdicts[1], p.Worlds[1])
+			p.Agree = AgreeNo
 		case !p.WindowMS[0].meets(p.WindowMS[1]):
 			p.Why = fmt.Sprintf("%s: the last %.0f to %.0f ms lost in %s, %.0f to %.0f ms in %s", x.ID, p.WindowMS[0].Least, p.WindowMS[0].Most, p.Worlds[0],
 				p.WindowMS[1].Least, p.WindowMS[1].Most, p.Worlds[1])
+			if p.Agree = AgreeNo; apart(judged(x.Trials), judged(y.Trials)) > chanceMax {
+				p.Agree = AgreeUndecided
+				p.Why += "; too few cuts to tell: 4 in each are needed"
+			}
+		default:
+			p.Agree = AgreeYes
 		}
-		p.Agree = p.Why == ""
 		all = append(all, p)
 	}
 	return all
+}
+
+// judged counts the trials that came to a verdict.
+func judged(trials []Trial) int {
+	n := 0
+	for i := range trials {
+		if trials[i].Verdict != Inconclusive {
+			n++
+		}
+	}
+	return n
 }
 
 // spanOf is the range of a figure over the trials that came to a verdict.
