@@ -11,8 +11,8 @@ type WorldPair struct {
 	Contract Contract   `json:"contract"`
 	Worlds   [2]string  `json:"worlds"`
 	Verdicts [2]Verdict `json:"verdicts"`
-	Lost     [2]Span    `json:"lost"`     // messages lost in a cut: least and most
-	WindowMS [2]Span    `json:"windowMS"` // from the first lost acknowledgement to the fault
+	Lost     [2]Span    `json:"lost"`         // messages lost in a cut: least and most
+	WindowMS [2]Span    `json:"windowMS"`     // from the first lost acknowledgement to the fault
 	Agree    string     `json:"agree"`        // AgreeYes, AgreeNo, AgreeUndecided
 	Why      string     `json:"why,omitzero"` // not yes
 }
