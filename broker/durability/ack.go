@@ -48,7 +48,7 @@ const (
 	// CountConnections waits for Replicas connections whose acknowledgement covers the offset; two connections of one slave
 	// count twice. Source: CommitLog.handleHA, GroupTransferService (RocketMQ 5.3.3).
 	CountConnections
-	// CountInSync waits for every member of the SyncStateSet, and for Replicas members at least. A put that they do not have
+	// CountInSync waits for every replica that Marks has, and for Replicas agreed members (Marks.Members) at least. A put that they do not have
 	// in time is answered StatusUnconfirmed: another master may be elected from among them, which lacks it, so that nobody
 	// may say that it is stored. Fewer members refuse it before the append. Source: CommitLog.handleHA with
 	// allAckInSyncStateSet, AutoSwitchHAService (RocketMQ 5.3.3).
@@ -121,7 +121,7 @@ func (a *Ack) Admit(m *Marks) Status {
 	if a.MinReplicas > 0 && m.Connections < a.MinReplicas {
 		return StatusNotEnough
 	}
-	if a.Count == CountInSync && len(m.Replicas) < a.Replicas {
+	if a.Count == CountInSync && m.Members < a.Replicas {
 		return StatusNotEnough
 	}
 	return StatusOK
@@ -176,7 +176,7 @@ func (a *Ack) Remote(m *Marks) Offset {
 	case CountConnections:
 		return m.ReplicasAt(a.Replicas)
 	case CountInSync:
-		if len(m.Replicas) < a.Replicas {
+		if m.Members < a.Replicas {
 			return -1
 		}
 		return m.ReplicasAt(len(m.Replicas))

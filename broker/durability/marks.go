@@ -51,6 +51,9 @@ type Marks struct {
 	Pushed Offset
 	// Connections is the number of connected slaves, those that have not reported yet included.
 	Connections int
+	// Members is how many of Replicas are in the SyncStateSet by the controller's word: one that has been asked for is waited for, but
+	// nobody would wait for it in an election, so that it makes no copy that was promised.
+	Members int
 	// Confirmed is the end of what consumers may read where the contract counts the SyncStateSet (Contract.ReadConfirmed): every
 	// member has it. It never falls while the epoch lasts.
 	Confirmed Offset

@@ -85,7 +85,7 @@ func states(end durability.Offset) (out []durability.Marks) {
 		for _, synced := range []durability.Offset{end - 1, end} {
 			for _, replicas := range [][]durability.Replica{nil, {{ID: 1, Acked: -1}}, {{ID: 1, Acked: end - 1}}, {{ID: 1, Acked: end}},
 				{{ID: 1, Acked: end}, {ID: 2, Acked: end - 1}}, {{ID: 1, Acked: end}, {ID: 2, Acked: end}}} {
-				m := durability.Marks{Appended: end, Written: written, Synced: synced, Replicas: replicas, Connections: len(replicas)}
+				m := durability.Marks{Appended: end, Written: written, Synced: synced, Replicas: replicas, Connections: len(replicas), Members: len(replicas)}
 				for _, r := range replicas {
 					m.Pushed = max(m.Pushed, r.Acked)
 				}

@@ -91,10 +91,10 @@ func (c *Controlled) Reached(log *Log) (epoch int32, end Offset) {
 func (c *Controlled) Marks(m *durability.Marks) {
 	m.Pushed = 0
 	if c.Role() == RoleMaster {
-		m.Replicas, m.Connections, m.Confirmed = c.acks, len(c.followers), c.confirmed
+		m.Replicas, m.Members, m.Connections, m.Confirmed = c.acks, c.agreed(), len(c.followers), c.confirmed
 		return
 	}
-	m.Replicas, m.Connections, m.Confirmed = nil, 0, c.up.confirmed
+	m.Replicas, m.Members, m.Connections, m.Confirmed = nil, 0, 0, c.up.confirmed
 }
 
 // Peers appends the connected peers to dst.

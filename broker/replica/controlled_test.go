@@ -244,8 +244,8 @@ func TestSlaveJoinsTheSet(t *testing.T) {
 		t.Fatalf("behind what is confirmed, and asked for: %+v", l.out.Ask)
 	}
 	l.step(&Event{Kind: KindReceived, Conn: 1, Data: tracked(5, 2, 1000)})
-	if l.out.Ask == nil || len(l.marks().Replicas) != 1 {
-		t.Fatalf("asked for %+v, counted %+v", l.out.Ask, l.marks().Replicas)
+	if m := l.marks(); l.out.Ask == nil || len(m.Replicas) != 1 || m.Members != 0 {
+		t.Fatalf("asked for %+v, counted %+v, %d of them agreed", l.out.Ask, m.Replicas, m.Members)
 	}
 	l.step(&Event{Kind: KindRefusedSet})
 	if len(l.marks().Replicas) != 1 {

@@ -235,9 +235,19 @@ func (c *Controlled) confirm(log *Log) {
 		lowest = min(lowest, acked)
 		c.acks = append(c.acks, durability.Replica{ID: int32(t.id), Acked: acked})
 	}
-	if len(c.terms)+1 >= c.cfg.InSync {
+	if c.agreed()+1 >= c.cfg.InSync {
 		c.confirmed = max(c.confirmed, lowest)
 	}
+}
+
+// agreed returns how many of those that are counted are members by the controller's word.
+func (c *Controlled) agreed() (n int) {
+	for i := range c.terms {
+		if memberOf(c.view.Set, c.terms[i].id) != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // transfer emits what f may be sent now.
