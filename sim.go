@@ -140,7 +140,7 @@ func (f *simFlags) plan() (*simPlan, error) {
 	if p.rows = supported(sys, s.Rows()); len(p.rows) == 0 {
 		return usage("%s has none of the contracts asked for: %v", sys, sys.Supports(s.Rows()[0]))
 	}
-	p.span, err = f.range_()
+	p.span, err = f.seedRange()
 	if err != nil {
 		return nil, exit(exitUsage, err)
 	}
@@ -155,8 +155,8 @@ func (f *simFlags) plan() (*simPlan, error) {
 	return p, nil
 }
 
-// range_ reads --seed, --seeds and --shard.
-func (f *simFlags) range_() (sim.Range, error) {
+// seedRange reads --seed, --seeds and --shard.
+func (f *simFlags) seedRange() (sim.Range, error) {
 	span := sim.Range{From: 1, To: 100}
 	switch {
 	case f.seedGiven && f.seeds != "":

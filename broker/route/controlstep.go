@@ -35,13 +35,15 @@ func (c *Controller) Step(now time.Duration, conn uint64, f *remoting.Frame) (fr
 		if err != nil {
 			return done(nil, f, err), true
 		}
-		return c.outcome(f)(c.Alter(&h)), true
+		s, err := c.Alter(&h)
+		return outcome(f, s, err), true
 	case remoting.RequestControllerElectMaster:
 		h, err := remoting.ParseElectMaster(f.Ext)
 		if err != nil {
 			return done(nil, f, err), true
 		}
-		return c.outcome(f)(c.Elect(now, &h)), true
+		s, err := c.Elect(now, &h)
+		return outcome(f, s, err), true
 	case remoting.RequestControllerGetReplicaInfo:
 		h, err := remoting.ParseBrokerName(f.Ext)
 		if err != nil {
@@ -68,26 +70,24 @@ func stateReply(f *remoting.Frame, s remoting.SyncState) []byte {
 }
 
 // outcome answers f with a state, or with the code of an error.
-func (c *Controller) outcome(f *remoting.Frame) func(remoting.SyncState, error) []byte {
-	return func(s remoting.SyncState, err error) []byte {
-		if err == nil {
-			return stateReply(f, s)
-		}
-		code := remoting.ResponseControllerInvalidRequest
-		switch {
-		case errors.Is(err, ErrFencedEpoch):
-			code = remoting.ResponseControllerFencedMasterEpoch
-		case errors.Is(err, ErrFencedVersion):
-			code = remoting.ResponseControllerFencedSyncStateSetEpoch
-		case errors.Is(err, ErrNotMaster):
-			code = remoting.ResponseControllerInvalidMaster
-		case errors.Is(err, ErrNotAttested):
-			code = remoting.ResponseControllerInvalidReplicas
-		case errors.Is(err, ErrMasterExists):
-			code = remoting.ResponseControllerMasterStillExist
-		case errors.Is(err, ErrNoCandidate):
-			code = remoting.ResponseControllerElectMasterFailed
-		}
-		return fail(nil, f, code, err.Error())
+func outcome(f *remoting.Frame, s remoting.SyncState, err error) []byte {
+	if err == nil {
+		return stateReply(f, s)
 	}
+	code := remoting.ResponseControllerInvalidRequest
+	switch {
+	case errors.Is(err, ErrFencedEpoch):
+		code = remoting.ResponseControllerFencedMasterEpoch
+	case errors.Is(err, ErrFencedVersion):
+		code = remoting.ResponseControllerFencedSyncStateSetEpoch
+	case errors.Is(err, ErrNotMaster):
+		code = remoting.ResponseControllerInvalidMaster
+	case errors.Is(err, ErrNotAttested):
+		code = remoting.ResponseControllerInvalidReplicas
+	case errors.Is(err, ErrMasterExists):
+		code = remoting.ResponseControllerMasterStillExist
+	case errors.Is(err, ErrNoCandidate):
+		code = remoting.ResponseControllerElectMasterFailed
+	}
+	return fail(nil, f, code, err.Error())
 }

@@ -23,13 +23,8 @@ type speeds struct{ write, sync [2]time.Duration }
 // commit log files so small that the log rolls over many times.
 func Draw(seed uint64) Options {
 	rng := rand.New(rand.NewPCG(seed, 0x6f7074696f6e73))
-	o := Options{
-		Seed:    seed,
-		Latency: [2]time.Duration{40 * time.Microsecond, 120 * time.Microsecond},
-		Write:   [2]time.Duration{10 * time.Microsecond, 60 * time.Microsecond},
-		Sync:    [2]time.Duration{300 * time.Microsecond, 3 * time.Millisecond},
-		Segment: 1 << 20, Chunk: 32 << 10,
-	}
+	o := Plain(seed)
+	o.Segment, o.Chunk = 1<<20, 32<<10
 	if rng.IntN(3) == 0 {
 		o.Latency = [2]time.Duration{200 * time.Microsecond, 5 * time.Millisecond}
 		o.Sync = [2]time.Duration{2 * time.Millisecond, 40 * time.Millisecond}

@@ -304,11 +304,6 @@ func (p *process) end(inOrder bool) {
 	p.disk.mem.Unlock()
 }
 
-// call is one that waits for an answer.
-type pendingCall struct {
-	id int32
-}
-
 // line is the connection to another node that this one asks. It is kept open: a name server forgets a broker whose connection ends.
 type line struct {
 	p       *process
@@ -318,7 +313,7 @@ type line struct {
 	dialing bool
 	queue   []byte // frames that wait for the connection
 	buf     []byte
-	pending []pendingCall
+	pending []int32 // calls that wait for an answer
 }
 
 func (k *line) of() *process { return k.p }
@@ -333,7 +328,7 @@ var (
 // call sends a request to another node and hands its outcome to this one.
 func (p *process) call(call broker.Call) {
 	k := p.lineTo(call.Addr)
-	k.pending = append(k.pending, pendingCall{call.ID})
+	k.pending = append(k.pending, call.ID)
 	p.l.after(call.Timeout, func() {
 		if k.take(call.ID) {
 			p.answer(call.ID, nil, errNoAnswer)
@@ -393,19 +388,18 @@ func (k *line) fail(err error) {
 	k.dialing, k.end, k.queue = false, nil, nil
 	pending := k.pending
 	k.pending = nil
-	for _, c := range pending {
-		k.p.answer(c.id, nil, err)
+	for _, id := range pending {
+		k.p.answer(id, nil, err)
 	}
 }
 
 func (k *line) take(id int32) bool {
-	for i, c := range k.pending {
-		if c.id == id {
-			k.pending = slices.Delete(k.pending, i, i+1)
-			return true
-		}
+	i := slices.Index(k.pending, id)
+	if i < 0 {
+		return false
 	}
-	return false
+	k.pending = slices.Delete(k.pending, i, i+1)
+	return true
 }
 
 func (k *line) received(e *end, b []byte) {

@@ -27,7 +27,6 @@ type Case struct {
 // Run is what came of a case.
 type Run struct {
 	Case    Case
-	Options Options
 	Hash    uint64 // of everything that happened
 	Steps   uint64 // events
 	Virtual time.Duration
@@ -56,7 +55,7 @@ const strata = 16
 // Do runs the case. It errs when ctx ends.
 func (c Case) Do(ctx context.Context, watch Watch) (Run, error) {
 	opt := Draw(c.Seed)
-	r := Run{Case: c, Options: opt}
+	r := Run{Case: c}
 	l := newLoop(c.Seed)
 	l.trace.lines, l.trace.keep = watch.Lines, watch.Moves
 	t := c.trial(opt)
@@ -79,7 +78,7 @@ func (c Case) Do(ctx context.Context, watch Watch) (Run, error) {
 	} else {
 		h := out.History
 		r.Verdict, r.Sends, r.Ops = out.Verdict, len(h.Sends), len(h.Sends)+len(h.Fetches)+len(h.Commits)
-		l.trace.mix(uint64(out.Verdict.Verdict), uint64(len(out.History.Sends)), uint64(len(out.History.Fetches)))
+		l.trace.mix(uint64(out.Verdict.Verdict), uint64(len(h.Sends)), uint64(len(h.Fetches)))
 	}
 	r.Hash = l.trace.hash
 	return r, nil

@@ -18,13 +18,18 @@ type (
 func (c clientSide) of() *process { return c.p }
 func (c peerSide) of() *process   { return c.p }
 
+// remote is the address of the other side, as an accepted connection tells it.
+func (e *end) remote() string {
+	return netip.AddrPortFrom(e.peer.host.addr, uint16(40000+e.id%20000)).String()
+}
+
 // acceptClient takes a client's connection.
 func (p *process) acceptClient(e *end) bool {
 	p.lastConn++
 	id := p.lastConn
 	e.owner, e.number = clientSide{p}, uint64(id)
 	p.conns[id] = e
-	addr := netip.AddrPortFrom(e.peer.host.addr, uint16(40000+e.id%20000)).String()
+	addr := e.remote()
 	p.when(func() {
 		p.intakes[id] = &intake{decoder: p.machine.Intake(addr)}
 		p.step(&broker.Event{Kind: broker.KindOpened, Conn: id, Addr: addr})
@@ -104,7 +109,7 @@ func (p *process) reply(replies []broker.Reply) {
 
 // acceptPeer takes a slave's connection.
 func (p *process) acceptPeer(e *end) bool {
-	p.joinPeer(e, netip.AddrPortFrom(e.peer.host.addr, uint16(40000+e.id%20000)).String(), false)
+	p.joinPeer(e, e.remote(), false)
 	return true
 }
 
