@@ -77,7 +77,7 @@ func runBroker(cmd *cobra.Command, f *brokerFlags) error {
 	for _, note := range cfg.Notes {
 		log.Info(note)
 	}
-	s, err := server.Start(cfg)
+	s, err := server.Start(ctx, cfg)
 	if err != nil {
 		return exit(exitBroken, err)
 	}
@@ -115,7 +115,7 @@ func checkListen(address string) error {
 const registerWait = 5 * time.Second
 
 func runStandalone(ctx context.Context, cmd *cobra.Command, f *brokerFlags, log *slog.Logger) error {
-	names, err := server.StartNameServer(server.Config{Listen: f.listen, Log: log}, route.DefaultConfig())
+	names, err := server.StartNameServer(context.WithoutCancel(ctx), server.Config{Listen: f.listen, Log: log}, route.DefaultConfig())
 	if err != nil {
 		return exit(exitBroken, err)
 	}
@@ -131,7 +131,7 @@ func runStandalone(ctx context.Context, cmd *cobra.Command, f *brokerFlags, log 
 	if err := cfg.Node.Validate(); err != nil {
 		return exit(exitUsage, err)
 	}
-	s, err := server.Start(cfg)
+	s, err := server.Start(ctx, cfg)
 	if err != nil {
 		return exit(exitBroken, err)
 	}

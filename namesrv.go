@@ -41,9 +41,9 @@ func newNamesrvCommand() *cobra.Command {
 			var s *server.Server
 			var err error
 			if controller {
-				s, err = server.StartController(cfg, route.DefaultConfig(), election)
+				s, err = server.StartController(ctx, cfg, route.DefaultConfig(), election)
 			} else {
-				s, err = server.StartNameServer(cfg, route.DefaultConfig())
+				s, err = server.StartNameServer(ctx, cfg, route.DefaultConfig())
 			}
 			if err != nil {
 				return exit(exitBroken, err)

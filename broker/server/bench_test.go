@@ -4,6 +4,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -75,7 +76,7 @@ func benchmarkSend(b *testing.B, flush durability.FlushType, conns, outstanding 
 	cfg.Node.Choice.FlushType = flush
 	cfg.Listen = "127.0.0.1:0"
 	cfg.Log = quiet
-	s, err := Start(cfg)
+	s, err := Start(context.Background(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func benchmarkSend(b *testing.B, flush durability.FlushType, conns, outstanding 
 
 // benchmarkReplicated has a slave in the same process, on the same disk and the same processors.
 func benchmarkReplicated(b *testing.B, flush durability.FlushType, conns, outstanding int) {
-	names, err := StartNameServer(Config{Listen: "127.0.0.1:0", Log: quiet}, route.DefaultConfig())
+	names, err := StartNameServer(context.Background(), Config{Listen: "127.0.0.1:0", Log: quiet}, route.DefaultConfig())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -93,14 +94,14 @@ func benchmarkReplicated(b *testing.B, flush durability.FlushType, conns, outsta
 	cfg := haConfig(durability.SyncMaster, 0, names)
 	cfg.StoreDir, cfg.Listen, cfg.Log, cfg.Store.SegmentBytes = benchDir(b), "127.0.0.1:0", quiet, 0
 	cfg.Node.Choice.FlushType, cfg.Node.Choice.InSync = flush, 2
-	s, err := Start(cfg)
+	s, err := Start(context.Background(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer s.Close()
 	<-s.Registered()
 	cfg.Node.BrokerID, cfg.Node.Choice.Role, cfg.StoreDir = 1, durability.Slave, benchDir(b)
-	slave, err := Start(cfg)
+	slave, err := Start(context.Background(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -188,7 +189,7 @@ func BenchmarkStart(b *testing.B) {
 		begun := time.Now()
 		cfg := DefaultConfig(durability.RocketMQ5)
 		cfg.StoreDir, cfg.Listen, cfg.Log = benchDir(b), "127.0.0.1:0", quiet
-		s, err := Start(cfg)
+		s, err := Start(context.Background(), cfg)
 		if err != nil {
 			b.Fatal(err)
 		}

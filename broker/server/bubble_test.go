@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func bubble(t *testing.T, change func(*Config), syncTime time.Duration) (*Server
 	slow := func(c vfs.Call) bool { return c.Op == vfs.OpSync && strings.HasPrefix(c.Name, "commitlog/") }
 	cfg.FS = vfs.NewFaulty(vfs.Locked(vfs.NewMem()), vfs.Always(slow, vfs.Effect{Delay: syncTime}), time.Sleep)
 	change(&cfg)
-	s, err := Start(cfg)
+	s, err := Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -145,7 +146,7 @@ func mustStart(t testing.TB, cfg Config) *Server {
 		cfg.Listen = "127.0.0.1:0"
 	}
 	cfg.Log = testLog(t)
-	s, err := Start(cfg)
+	s, err := Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -16,7 +17,7 @@ import (
 
 func controllerOf(t *testing.T, fsys vfs.FS) *Server {
 	t.Helper()
-	names, err := StartController(Config{Listen: "127.0.0.1:0", Log: testLog(t), FS: fsys}, route.DefaultConfig(),
+	names, err := StartController(context.Background(), Config{Listen: "127.0.0.1:0", Log: testLog(t), FS: fsys}, route.DefaultConfig(),
 		route.ControllerConfig{ElectAfter: 400 * time.Millisecond, Lease: 300 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -34,7 +35,7 @@ func haConfig(role durability.Role, id int64, names *Server) Config {
 
 func startGroup(t *testing.T, change func(*Config)) *group {
 	t.Helper()
-	names, err := StartNameServer(Config{Listen: "127.0.0.1:0", Log: testLog(t)}, route.DefaultConfig())
+	names, err := StartNameServer(context.Background(), Config{Listen: "127.0.0.1:0", Log: testLog(t)}, route.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +202,7 @@ func TestBrokersSurviveTheNameServer(t *testing.T) {
 	m := dial(t, g.master.Addr())
 	m.send("T", 0, "x")
 	g.names.Close()
-	names, err := StartNameServer(Config{Listen: g.names.Addr(), Log: testLog(t)}, route.DefaultConfig())
+	names, err := StartNameServer(context.Background(), Config{Listen: g.names.Addr(), Log: testLog(t)}, route.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}

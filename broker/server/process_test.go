@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,7 +34,7 @@ func brokerProcess(dir string) int {
 		match := func(c vfs.Call) bool { return c.Op == vfs.OpSync && strings.HasPrefix(c.Name, "commitlog/") }
 		cfg.FS = vfs.NewFaulty(vfs.OS(dir), vfs.Once(match, vfs.Effect{Err: vfs.ErrIO}), nil)
 	}
-	s, err := Start(cfg)
+	s, err := Start(context.Background(), cfg)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 3

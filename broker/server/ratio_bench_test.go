@@ -3,6 +3,7 @@
 package server
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +20,7 @@ func timedSends(b *testing.B, change func(*Config), clients int, length time.Dur
 	cfg := DefaultConfig(durability.RocketMQ5)
 	cfg.Listen, cfg.Log, cfg.StoreDir = "127.0.0.1:0", quiet, benchDir(b)
 	change(&cfg)
-	s, err := Start(cfg)
+	s, err := Start(context.Background(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}

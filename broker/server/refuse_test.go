@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"log/slog"
@@ -72,18 +73,18 @@ func TestStartErrors(t *testing.T) {
 	s := mustStart(t, cfg)
 	inUse := DefaultConfig(durability.RocketMQ5)
 	inUse.Listen, inUse.Log = s.Addr(), quiet
-	if _, err := Start(inUse); !errors.Is(err, ErrStart) || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), s.Addr()) {
+	if _, err := Start(context.Background(), inUse); !errors.Is(err, ErrStart) || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), s.Addr()) {
 		t.Errorf("port in use: %v", err)
 	}
 	sameStore := cfg
 	sameStore.Listen, sameStore.Log = "127.0.0.1:0", quiet
-	if _, err := Start(sameStore); !errors.Is(err, ErrStart) || !errors.Is(err, store.ErrInUse) || !strings.Contains(err.Error(), dir) {
+	if _, err := Start(context.Background(), sameStore); !errors.Is(err, ErrStart) || !errors.Is(err, store.ErrInUse) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("store in use: %v", err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Start(sameStore)
+	again, err := Start(context.Background(), sameStore)
 	if err != nil {
 		t.Fatalf("after the failed starts: %v", err)
 	}
@@ -104,7 +105,7 @@ func TestDiscardedDataIsTold(t *testing.T) {
 		cfg := DefaultConfig(durability.RocketMQ5)
 		cfg.Listen, cfg.StoreDir = "127.0.0.1:0", dir
 		cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		s, err := Start(cfg)
+		s, err := Start(context.Background(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,53 +85,57 @@ type Server struct {
 	calls      caller
 	workers    sync.WaitGroup
 	done       chan struct{} // closed when the node has stopped or failed
+	unwatch    func() bool   // of the context that ends the server
+	end        sync.Once
+	ended      error // what went wrong at the end
 }
 
-// Start opens the store, listens, and serves clients until Close. Errors (ErrStart) leave nothing behind.
-func Start(cfg Config) (*Server, error) {
-	s := newServer(cfg)
-	if err := s.listen(); err != nil {
-		return nil, err
-	}
-	if err := s.open(); err != nil {
-		s.closeListeners()
-		return nil, err
-	}
-	s.run()
-	return s, nil
+// Start opens the store, listens, and serves clients until ctx ends or Close is called, whichever is first: both end the
+// server in order, and Close after the end of ctx returns when all is done. Errors (ErrStart) leave nothing behind.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	return start(ctx, cfg, (*Server).open)
 }
 
-// StartNameServer is Start for a name server at addr.
-func StartNameServer(cfg Config, routes route.Config) (*Server, error) {
+// StartNameServer is Start for a name server.
+func StartNameServer(ctx context.Context, cfg Config, routes route.Config) (*Server, error) {
 	cfg.HAListen = ""
-	s := newServer(cfg)
-	if err := s.listen(); err != nil {
-		return nil, err
-	}
-	node, err := broker.NewNameServer(routes)
-	if err != nil {
-		s.closeListeners()
+	return start(ctx, cfg, func(s *Server) (err error) {
+		s.node, err = broker.NewNameServer(routes)
+		return err
+	})
+}
+
+// start listens, lets open make the node, and serves it.
+func start(ctx context.Context, cfg Config, open func(*Server) error) (*Server, error) {
+	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
-	s.node = node
+	s := newServer(cfg)
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	if err := open(s); err != nil {
+		s.closeListeners()
+		if !errors.Is(err, ErrStart) {
+			err = fmt.Errorf("%w: %w", ErrStart, err)
+		}
+		return nil, err
+	}
 	s.run()
+	set := make(chan struct{})
+	s.unwatch = context.AfterFunc(ctx, func() {
+		<-set
+		s.Close()
+	})
+	close(set)
 	return s, nil
 }
 
 // StartController is StartNameServer for a name server that is a controller, too. Its metadata are in cfg.StoreDir, or cfg.FS;
 // without either they live as long as the process.
-func StartController(cfg Config, routes route.Config, controller route.ControllerConfig) (*Server, error) {
+func StartController(ctx context.Context, cfg Config, routes route.Config, controller route.ControllerConfig) (*Server, error) {
 	cfg.HAListen = ""
-	s := newServer(cfg)
-	if err := s.listen(); err != nil {
-		return nil, err
-	}
-	if err := s.openController(routes, controller); err != nil {
-		s.closeListeners()
-		return nil, fmt.Errorf("%w: %w", ErrStart, err)
-	}
-	s.run()
-	return s, nil
+	return start(ctx, cfg, func(s *Server) error { return s.openController(routes, controller) })
 }
 
 func (s *Server) openController(routes route.Config, controller route.ControllerConfig) error {
@@ -163,7 +167,7 @@ func (s *Server) openController(routes route.Config, controller route.Controller
 }
 
 func newServer(cfg Config) *Server {
-	s := &Server{cfg: cfg, log: cfg.Log, begun: time.Now(), done: make(chan struct{}), joinedCh: make(chan struct{})}
+	s := &Server{cfg: cfg, log: cfg.Log, begun: time.Now(), done: make(chan struct{}), joinedCh: make(chan struct{}), unwatch: func() bool { return true }}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -303,8 +307,17 @@ func (s *Server) Err() error {
 // closeTimeout bounds an orderly end: a disk that does not answer must not hold it for ever.
 const closeTimeout = 10 * time.Second
 
-// Close ends the server in order: what is in memory goes to the disk, the store is closed. It returns what went wrong.
+// Close ends the server in order: what is in memory goes to the disk, the store is closed. It returns what went wrong, also
+// when it is called again, or when the context has ended the server.
 func (s *Server) Close() error {
+	s.end.Do(func() {
+		s.unwatch()
+		s.ended = s.finish()
+	})
+	return s.ended
+}
+
+func (s *Server) finish() error {
 	s.mu.Lock()
 	failed := s.failed
 	s.mu.Unlock()

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -108,7 +109,7 @@ func TestClockPageThatIsNone(t *testing.T) {
 	for path, cause := range map[string]error{filepath.Join(dir, "none"): os.ErrNotExist, short: errNoSkewPage, other: errNoSkewPage} {
 		cfg := DefaultConfig(durability.RocketMQ5)
 		cfg.Listen, cfg.ClockPage, cfg.Log = "127.0.0.1:0", path, quiet
-		s, err := Start(cfg)
+		s, err := Start(context.Background(), cfg)
 		if err == nil {
 			s.Close()
 		}
@@ -150,7 +151,7 @@ func BenchmarkSkewedSend(b *testing.B) {
 		const sends = 100_000
 		cfg := DefaultConfig(durability.RocketMQ5)
 		cfg.Listen, cfg.Log, cfg.StoreDir, cfg.ClockPage = "127.0.0.1:0", quiet, benchDir(b), page
-		s, err := Start(cfg)
+		s, err := Start(context.Background(), cfg)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -41,14 +41,14 @@ func runNode(args []string) (code int, ok bool) {
 
 func startNode(args []string) (*server.Server, error) {
 	if args[1] == "namesrv" {
-		return server.StartNameServer(server.Config{Listen: args[3]}, registry.DefaultConfig())
+		return server.StartNameServer(context.Background(), server.Config{Listen: args[3]}, registry.DefaultConfig())
 	}
 	cfg, err := server.ReadConf(args[3])
 	if err != nil {
 		return nil, err
 	}
 	cfg.ClockPage = os.Getenv(clock.Env)
-	return server.Start(cfg)
+	return server.Start(context.Background(), cfg)
 }
 
 // startReference starts a group of the reference on plain directories.

@@ -21,7 +21,7 @@ func startBroker(t *testing.T, address, dir, names string) *server.Server {
 	cfg := server.DefaultConfig(durability.RocketMQ5)
 	cfg.Listen, cfg.StoreDir, cfg.Log = address, dir, slog.New(slog.DiscardHandler)
 	cfg.Node.NameServers = []string{names}
-	broker, err := server.Start(cfg)
+	broker, err := server.Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 // TestAgainstReferenceBroker runs a recorded load and a consumer against the reference broker, stops and starts the broker
 // under them, and holds the history against two complete reads: what was acknowledged is there, where it was said to be.
 func TestAgainstReferenceBroker(t *testing.T) {
-	names, err := server.StartNameServer(server.Config{Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, route.DefaultConfig())
+	names, err := server.StartNameServer(context.Background(), server.Config{Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, route.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
