@@ -28,6 +28,7 @@ type brokerFlags struct {
 	listen     string
 	store      string
 	profile    string
+	metrics    string
 	verbose    bool
 }
 
@@ -49,6 +50,7 @@ func newBrokerCommand() *cobra.Command {
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:9876", "with --standalone: address of the name server; port 0 chooses one")
 	flags.StringVar(&f.store, "store", "", "with --standalone: directory of the store (default: in memory)")
 	flags.StringVar(&f.profile, "profile", string(durability.RocketMQ5), "with --standalone: semantics, rocketmq-4.9, rocketmq-5 or holdfast")
+	flags.StringVar(&f.metrics, "metrics", "", metricsUsage)
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens, too, not only what goes wrong")
 	return cmd
 }
@@ -77,11 +79,14 @@ func runBroker(cmd *cobra.Command, f *brokerFlags) error {
 	for _, note := range cfg.Notes {
 		log.Info(note)
 	}
+	if f.metrics != "" {
+		cfg.MetricsListen = f.metrics
+	}
 	s, err := server.Start(ctx, cfg)
 	if err != nil {
 		return exit(exitBroken, err)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "ready broker=%s ha=%s\n", s.Addr(), s.HAAddr())
+	fmt.Fprintf(cmd.OutOrStdout(), "ready broker=%s ha=%s%s\n", s.Addr(), s.HAAddr(), metricsAt(s))
 	return serve(ctx, s)
 }
 
@@ -96,17 +101,33 @@ func (f *brokerFlags) combination(cmd *cobra.Command) error {
 			return fmt.Errorf("--%s has no effect with %s", flag, form)
 		}
 	}
-	return checkListen(f.listen)
+	if f.metrics != "" {
+		if err := checkAddress("--metrics", f.metrics); err != nil {
+			return err
+		}
+	}
+	return checkAddress("--listen", f.listen)
 }
 
-// checkListen errs when address is not HOST:PORT.
-func checkListen(address string) error {
+// metricsUsage describes --metrics of broker and namesrv.
+const metricsUsage = "HOST:PORT of /metrics (Prometheus), /healthz and /readyz; port 0 chooses one (default: none)"
+
+// metricsAt is what the ready line says of the metrics: nothing when there are none.
+func metricsAt(s *server.Server) string {
+	if s.MetricsAddr() == "" {
+		return ""
+	}
+	return " metrics=" + s.MetricsAddr()
+}
+
+// checkAddress errs when the address of a flag is not HOST:PORT.
+func checkAddress(flag, address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return fmt.Errorf("%s: %w", flag, err)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("--listen %s: the port is not a number from 0 to 65535", address)
+		return fmt.Errorf("%s %s: the port is not a number from 0 to 65535", flag, address)
 	}
 	return nil
 }
@@ -126,7 +147,7 @@ func runStandalone(ctx context.Context, cmd *cobra.Command, f *brokerFlags, log 
 		return exit(exitUsage, err)
 	}
 	cfg.Listen, cfg.StoreDir, cfg.Log = net.JoinHostPort(host, "0"), f.store, log
-	cfg.ClockPage = os.Getenv(clock.Env)
+	cfg.ClockPage, cfg.MetricsListen = os.Getenv(clock.Env), f.metrics
 	cfg.Node.NameServers = []string{names.Addr()}
 	if err := cfg.Node.Validate(); err != nil {
 		return exit(exitUsage, err)
@@ -141,7 +162,7 @@ func runStandalone(ctx context.Context, cmd *cobra.Command, f *brokerFlags, log 
 		s.Close()
 		return exit(exitBroken, fmt.Errorf("the broker was not registered within %v", registerWait))
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "ready namesrv=%s broker=%s\n", names.Addr(), s.Addr())
+	fmt.Fprintf(cmd.OutOrStdout(), "ready namesrv=%s broker=%s%s\n", names.Addr(), s.Addr(), metricsAt(s))
 	return serve(ctx, s)
 }
 

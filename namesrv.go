@@ -15,7 +15,7 @@ import (
 )
 
 func newNamesrvCommand() *cobra.Command {
-	var listen string
+	var listen, metrics string
 	var verbose, controller bool
 	var store string
 	var electAfter time.Duration
@@ -25,12 +25,17 @@ func newNamesrvCommand() *cobra.Command {
 		Example: "  holdfast namesrv --listen 127.0.0.1:9876\n  holdfast namesrv --controller --store /var/lib/holdfast-controller",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkListen(listen); err != nil {
+			if err := checkAddress("--listen", listen); err != nil {
 				return exit(exitUsage, err)
+			}
+			if metrics != "" {
+				if err := checkAddress("--metrics", metrics); err != nil {
+					return exit(exitUsage, err)
+				}
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			cfg := server.Config{Listen: listen, Log: nodeLog(verbose), StoreDir: store}
+			cfg := server.Config{Listen: listen, Log: nodeLog(verbose), StoreDir: store, MetricsListen: metrics}
 			if !controller && (store != "" || cmd.Flags().Changed("elect-after")) {
 				return exit(exitUsage, errors.New("--store and --elect-after have no effect without --controller"))
 			}
@@ -48,11 +53,12 @@ func newNamesrvCommand() *cobra.Command {
 			if err != nil {
 				return exit(exitBroken, err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "ready namesrv=%s\n", s.Addr())
+			fmt.Fprintf(cmd.OutOrStdout(), "ready namesrv=%s%s\n", s.Addr(), metricsAt(s))
 			return serve(ctx, s)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9876", "address; port 0 chooses one")
+	cmd.Flags().StringVar(&metrics, "metrics", "", metricsUsage)
 	cmd.Flags().BoolVar(&controller, "controller", false, "be the controller, too: it elects the masters of brokers with enableControllerMode=true")
 	cmd.Flags().StringVar(&store, "store", "", "with --controller: directory of what it decided (default: in memory, forgotten at its end)")
 	cmd.Flags().DurationVar(&electAfter, "elect-after", route.DefaultControllerConfig().ElectAfter,

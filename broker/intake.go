@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 
 	"holdfast/broker/message"
 	"holdfast/broker/remoting"
@@ -30,8 +31,9 @@ type Send struct {
 	SysFlag           int32
 	UnitMode          bool
 	Batch             bool
-	NoWait            bool   // WAIT=false: acknowledged from the page cache
-	Delayed           bool   // has a DELAY level above 0
+	NoWait            bool // WAIT=false: acknowledged from the page cache
+	Delayed           bool // has a DELAY level above 0
+	Type              MessageType
 	Count             int32  // records
 	Records           []byte // encoded, back to back
 }
@@ -156,6 +158,11 @@ func (s *Send) one(properties []byte) {
 			s.NoWait = string(value) == "false"
 		case message.PropertyDelay:
 			s.Delayed = s.Delayed || len(value) > 0 && string(value) != "0"
+			if s.Type == MessageNormal {
+				s.Type = MessageDelay
+			}
+		case message.PropertyShardingKey:
+			s.Type = MessageFIFO
 		}
 	}
 }
@@ -209,6 +216,11 @@ var (
 	retryPrefix = []byte("%RETRY%")
 	dlqPrefix   = []byte("%DLQ%")
 )
+
+// IsRetryOrDLQ reports whether a topic holds the failed messages of a group.
+func IsRetryOrDLQ(topic string) bool {
+	return strings.HasPrefix(topic, string(retryPrefix)) || strings.HasPrefix(topic, string(dlqPrefix))
+}
 
 // validTopic reports whether name matches ^[%|a-zA-Z0-9_-]+$.
 func validTopic(name []byte) bool {

@@ -67,6 +67,8 @@ type Node struct {
 	searches []*search
 	control  *membership // nil: no controller
 	pushes   int32       // opaque of the last request to a client
+	outflows int         // counters of groups in topics
+	outRest  outflow     // of those beyond the limit
 
 	writing, syncing, auxing bool
 	writtenUpto              durability.Offset // of the job that is running

@@ -18,6 +18,7 @@ type poll struct {
 	want     store.Want
 	deadline time.Duration // when an empty answer must leave; 0: at once
 	parked   bool
+	to       *outflow // counts what it gets
 }
 
 // pollTable is the parked pulls by deadline, a binary heap; each is also in the list of its queue.

@@ -40,7 +40,7 @@ func (n *Node) pull(c ConnID, r *Request, out *Output) {
 		bytes = min(bytes, int(h.MaxMsgBytes))
 	}
 	p := &poll{
-		conn: c, opaque: f.Opaque, form: f.Form, queue: q, from: h.QueueOffset,
+		to: n.outflow(q.topic, h.ConsumerGroup), conn: c, opaque: f.Opaque, form: f.Form, queue: q, from: h.QueueOffset,
 		want: store.Want{Count: int(max(1, min(h.MaxMsgNums, n.cfg.MaxPullMessages))), Bytes: min(bytes, n.cfg.Limits.PullBytes), Tags: tags},
 	}
 	if h.SysFlag&remoting.PullSuspend != 0 && h.SuspendTimeoutMS > 0 {
@@ -188,6 +188,7 @@ func (n *Node) deliver(p *poll, ranges []store.Range, found store.Found, out *Ou
 		out.Loads = append(out.Loads, found.Load)
 	case found.Count > 0:
 		n.stats.gets += uint64(found.Count)
+		p.to.add(found.Count, found.Bytes, p.queue.id, found.Next)
 		n.replyPull(p, remoting.ResponseSuccess, "FOUND", found.Next, ranges, found.Bytes, out)
 	case found.Next > p.from:
 		n.replyPull(p, remoting.ResponsePullRetryImmediately, "NO_MATCHED_MESSAGE", found.Next, nil, 0, out)

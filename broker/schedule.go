@@ -97,7 +97,7 @@ func (n *Node) sendDelayed(c ConnID, f *remoting.Frame, s *Send, out *Output) {
 		n.refuse(c, f, remoting.ResponseMessageIllegal, "the message properties are too long to be delayed", out)
 		return
 	}
-	n.put(c, f, t, record.QueueID, message.Append(nil, &record), 1, s.NoWait, out)
+	n.put(c, f, t, s.Type, record.QueueID, message.Append(nil, &record), 1, s.NoWait, out)
 }
 
 // deliverDue delivers what is due, level by level, and begins to read what comes next.
@@ -209,6 +209,7 @@ func (n *Node) deliverOne(l *level, out *Output) bool {
 		l.due = n.now.Mono + deliverRetry
 		return false
 	}
+	n.outflow(l.queue.topic, scheduleGroup).add(1, len(l.record), l.queue.id, l.next+1)
 	n.skipTo(l, l.next+1)
 	if last := (delivered{l.next, n.marks.Appended}); l.pending[0].next == 0 {
 		l.pending[0] = last
@@ -231,7 +232,7 @@ func (n *Node) confirmDelayed() {
 	}
 }
 
-// append stores one record that no client waits for.
+// append stores one delayed message, for which no client waits.
 func (n *Node) append(q *queue, record []byte) (queueOffset int64, err error) {
 	if n.full {
 		return 0, store.ErrBusy
@@ -244,6 +245,7 @@ func (n *Node) append(q *queue, record []byte) (queueOffset int64, err error) {
 	n.arrived(q, n.marks.Appended)
 	n.stats.puts++
 	n.stats.bytes += uint64(len(record))
+	q.topic.in[MessageDelay].add(1, len(record))
 	return queueOffset, nil
 }
 

@@ -43,7 +43,7 @@ func (n *Node) send(c ConnID, r *Request, out *Output) {
 		n.sendDelayed(c, f, s, out)
 		return
 	}
-	n.put(c, f, t, s.QueueID, s.Records, int(s.Count), s.NoWait, out)
+	n.put(c, f, t, s.Type, s.QueueID, s.Records, int(s.Count), s.NoWait, out)
 }
 
 // place checks the queue of a send, or chooses one.
@@ -73,7 +73,7 @@ func setQueueID(records []byte, n int, queueID int32) {
 }
 
 // put appends records and enlists the reply. Either all of them are stored or none.
-func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, queueID int32, records []byte, count int, noWait bool, out *Output) {
+func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, kind MessageType, queueID int32, records []byte, count int, noWait bool, out *Output) {
 	if n.control.fenced(n.now.Mono) {
 		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the controller was not reached in time: another broker may be the master", out)
 		return
@@ -105,6 +105,7 @@ func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, queueID int32, records
 	n.arrived(q, end)
 	n.stats.puts += uint64(count)
 	n.stats.bytes += uint64(len(records))
+	t.in[kind].add(count, len(records))
 	w := n.contract.Ack.Enlist(&n.marks, end, !noWait, n.now.Mono)
 	reply := Reply{Conn: c, Opaque: f.Opaque, Form: f.Form, Kind: ReplyPut, QueueID: queueID, QueueOffset: queueOffset, PhysOffset: phys}
 	if f.IsOneway() {
@@ -169,7 +170,8 @@ func (n *Node) bury(c ConnID, f *remoting.Frame, s *Send, out *Output) {
 		return
 	}
 	record.Topic, record.QueueID = []byte(t.conf.Name), 0
-	n.put(c, f, t, 0, message.Append(nil, &record), 1, s.NoWait, out)
+	n.outflow(n.topics.get(s.Topic), s.Topic[len(retryPrefix):]).Dead++
+	n.put(c, f, t, MessageNormal, 0, message.Append(nil, &record), 1, s.NoWait, out)
 }
 
 // deadLetters returns the topic of a group's dead letters; nil when there may be no more topics.

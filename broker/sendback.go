@@ -91,6 +91,12 @@ func (n *Node) again(b *sendingBack, record []byte, out *Output) {
 		n.refuse(b.conn, &b.frame, remoting.ResponseSystemBusy, "too many topics", out)
 		return
 	}
+	kind := MessageNormal
+	if level > 0 {
+		kind = MessageDelay
+	} else if origin := n.topics.get(r.Topic); origin != nil {
+		n.outflow(origin, []byte(g.conf.Name)).Dead++
+	}
 	n.remember(&r, b)
 	r.Topic, r.QueueID, r.QueueOffset, r.PreparedTransactionOffset = []byte(t.conf.Name), 0, 0, 0
 	if level > 0 {
@@ -108,7 +114,7 @@ func (n *Node) again(b *sendingBack, record []byte, out *Output) {
 		n.refuse(b.conn, &b.frame, remoting.ResponseMessageIllegal, "the message properties are too long to be sent back", out)
 		return
 	}
-	n.put(b.conn, &b.frame, t, r.QueueID, message.Append(nil, &r), 1, true, out)
+	n.put(b.conn, &b.frame, t, kind, r.QueueID, message.Append(nil, &r), 1, true, out)
 }
 
 // nextTry returns the topic of the next delivery and its delay level, 0 for the dead letters; nil when there may be no more

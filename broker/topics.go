@@ -13,6 +13,8 @@ import (
 type topic struct {
 	conf   remoting.TopicConfig
 	queues []*queue // by queue id; max(read, write) of them, nil until first used
+	in     [messageTypes]Inflow
+	out    []*outflow // by group
 }
 
 // queue is one queue of a topic.
@@ -168,6 +170,7 @@ func (n *Node) deleteTopic(c ConnID, f *remoting.Frame, out *Output) {
 		for _, q := range t.queues {
 			n.expel(q, out)
 		}
+		n.outflows -= len(t.out)
 		n.topics.remove(h.Topic)
 		n.topicsChanged(out)
 	}

@@ -20,6 +20,7 @@ const (
 	PropertyUniqueKey         = "UNIQ_KEY"
 	PropertyMaxReconsumeTimes = "MAX_RECONSUME_TIMES"
 	PropertyCluster           = "CLUSTER"
+	PropertyShardingKey       = "__SHARDINGKEY"
 )
 
 const (

@@ -1,5 +1,10 @@
 package remoting
 
+import (
+	"fmt"
+	"strconv"
+)
+
 // Language is the implementation language of a frame's sender.
 type Language uint8
 
@@ -85,4 +90,22 @@ func languageOf(word []byte) Language {
 		return NodeJS
 	}
 	return Other
+}
+
+// VersionName returns what RocketMQ calls the version with ordinal v, in lower case; the ordinal where it is older than 4.0.0.
+// Source: MQVersion (RocketMQ 5.3.3): from 4.0.0 on a snapshot and a release of every version, three digits long.
+func VersionName(v int16) string {
+	const first, higher = 212, 612 // V4_0_0_SNAPSHOT, HIGHER_VERSION
+	switch {
+	case v >= higher:
+		return "higher_version"
+	case v < first:
+		return strconv.Itoa(int(v))
+	}
+	number := 400 + int(v-first)/2
+	name := fmt.Sprintf("v%d_%d_%d", number/100, number/10%10, number%10)
+	if (v-first)%2 == 0 {
+		name += "_snapshot"
+	}
+	return name
 }

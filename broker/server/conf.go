@@ -24,7 +24,18 @@ type conf struct {
 	brokerIP1, brokerIP2   string
 	listenPort, haPort     int
 	storeRoot, storeCommit string
+	exporter               exporterType
+	promHost               string
+	promPort               int
 }
+
+// exporterType says how metrics are told. Source: MetricsExporterType (RocketMQ 5.3.3), without those that push.
+type exporterType string
+
+const (
+	exporterDisabled   exporterType = "DISABLE"
+	exporterPrometheus exporterType = "PROM"
+)
 
 // key is one property of broker.conf.
 type key struct {
@@ -91,6 +102,10 @@ var keys = []key{
 		return nil
 	}},
 
+	{name: "metricsExporterType", set: word(func(c *conf) *exporterType { return &c.exporter }, exporterDisabled, exporterPrometheus)},
+	{name: "metricsPromExporterHost", set: text(func(c *conf) *string { return &c.promHost })},
+	{name: "metricsPromExporterPort", set: whole(func(c *conf) *int { return &c.promPort }, 0, 65535)},
+
 	{name: "totalReplicas", inert: "inSyncReplicas decides"},
 	{name: "minInSyncReplicas", inert: "needs slaveActingMaster or a controller in RocketMQ"},
 	{name: "enableAutoInSyncReplicas", inert: "needs slaveActingMaster in RocketMQ"},
@@ -127,7 +142,7 @@ func ParseConf(name, body string) (Config, error) {
 		return Config{}, fmt.Errorf("%w: %s: %w", ErrConf, name, err)
 	}
 	profile := durability.Profile(p.GetString("holdfastProfile", string(durability.RocketMQ5)))
-	c := conf{Config: DefaultConfig(profile), brokerIP1: "127.0.0.1", listenPort: 10911, haPort: -1}
+	c := conf{Config: DefaultConfig(profile), brokerIP1: "127.0.0.1", listenPort: 10911, haPort: -1, promPort: 5557}
 	for _, k := range p.Keys() {
 		value := strings.TrimSpace(p.GetString(k, ""))
 		at := fmt.Sprintf("%s:%d", name, lineOf(body, k))
@@ -162,6 +177,14 @@ func (c *conf) finish(name string) (Config, error) {
 	}
 	if c.HAListen, err = address(c.brokerIP2, c.haPort); err != nil {
 		return Config{}, fmt.Errorf("%w: %s: brokerIP2: %w", ErrConf, name, err)
+	}
+	if c.exporter == exporterPrometheus {
+		if c.promHost == "" {
+			c.promHost = c.brokerIP1
+		}
+		if c.MetricsListen, err = address(c.promHost, c.promPort); err != nil {
+			return Config{}, fmt.Errorf("%w: %s: metricsPromExporterHost: %w", ErrConf, name, err)
+		}
 	}
 	if c.storeRoot == "" {
 		return Config{}, fmt.Errorf("%w: %s: storePathRootDir is missing", ErrConf, name)

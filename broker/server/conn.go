@@ -74,6 +74,8 @@ func (t *connTable) remove(id broker.ConnID) {
 	}
 }
 
+func (t *connTable) len() int { return len(t.slots) - len(t.free) }
+
 func (t *connTable) all() []*conn {
 	var out []*conn
 	for _, c := range t.slots {

@@ -29,8 +29,10 @@ type Config struct {
 	StoreDir string // directory of the store; "" keeps it in memory
 	Listen   string // address for clients; port 0 chooses one
 	HAListen string // address for slaves; "" serves none
-	Notes    []string
-	Seed     uint64 // of the choice of queues; 0 draws one
+	// MetricsListen is the address of /metrics, /healthz and /readyz; "" serves none.
+	MetricsListen string
+	Notes         []string
+	Seed          uint64 // of the choice of queues; 0 draws one
 	// ClockPage is a file by which a nemesis skews the node's wall clock (see skewPage); "": the clock is the real one.
 	ClockPage string
 
@@ -67,6 +69,7 @@ type Server struct {
 	skew     *skewPage // nil: the wall clock is the real one
 
 	listener, haListener net.Listener
+	monitor              monitor
 
 	mu       sync.Mutex // guards everything below and the node
 	out      broker.Output
@@ -188,11 +191,15 @@ func (s *Server) listen() error {
 	if s.listener, err = s.cfg.Bind(s.cfg.Listen); err != nil {
 		return fmt.Errorf("%w: listen on %s: %w", ErrStart, s.cfg.Listen, err)
 	}
+	if err := s.listenMonitor(); err != nil {
+		s.closeListeners()
+		return err
+	}
 	if s.cfg.HAListen == "" {
 		return nil
 	}
 	if s.haListener, err = s.cfg.Bind(s.cfg.HAListen); err != nil {
-		s.listener.Close()
+		s.closeListeners()
 		return fmt.Errorf("%w: listen for slaves on %s: %w", ErrStart, s.cfg.HAListen, err)
 	}
 	return nil
@@ -268,6 +275,9 @@ func (s *Server) run() {
 	s.spawn(func() { s.accept(s.listener, s.serveClient) })
 	if s.haListener != nil {
 		s.spawn(func() { s.accept(s.haListener, s.serveSlave) })
+	}
+	if s.monitor.listener != nil {
+		s.serveMonitor()
 	}
 	s.newStepper().step(&broker.Event{Kind: broker.KindWoke})
 }
@@ -358,13 +368,15 @@ func (s *Server) tearDown() {
 	s.calls.close()
 	if !again {
 		s.disk.close()
+		s.monitor.server.Close()
 	}
 }
 
 func (s *Server) closeListeners() {
-	s.listener.Close()
-	if s.haListener != nil {
-		s.haListener.Close()
+	for _, l := range []net.Listener{s.listener, s.haListener, s.monitor.listener} {
+		if l != nil {
+			l.Close()
+		}
 	}
 }
 
