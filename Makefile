@@ -8,7 +8,7 @@ BINARY   := bin/holdfast
 # The packages with goroutines of their own.
 DRIVERS  := ./broker/server ./loadgen/... ./checker/history ./nemesis/process ./nemesis/clock ./nemesis/disk ./nemesis/network ./reports ./scenarios
 
-.PHONY: build matrix matrix-full findings test mutants test-long conformance bench lint fmt clean
+.PHONY: build matrix matrix-full findings test mutants test-long conformance soak bench bench-rocketmq lint fmt clean
 
 build:
 	@mkdir -p bin
@@ -47,6 +47,12 @@ test-long: build conformance
 # Apache's Go client against the reference broker (a nested module, so that nobody else downloads it).
 conformance: build
 	cd conformance && HOLDFAST_BIN=$(CURDIR)/$(BINARY) $(GO) test -count=1 -timeout 5m ./...
+
+# A broker group under load for as long as FOR says, with restarts, kills and changing consumer groups; FOR=2h for a release.
+FOR      ?= 4m
+soak: build
+	cd conformance && $(GO) build -trimpath -o $(CURDIR)/bin/groupmember ./groupmember
+	$(BINARY) soak --for $(FOR) --member bin/groupmember $(if $(OUT),--out $(OUT))
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

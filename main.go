@@ -43,5 +43,6 @@ func newRootCommand() *cobra.Command {
 // commands lists every command of the tool; each lives in a file of its own.
 func commands() []*cobra.Command {
 	return []*cobra.Command{newMatrixCommand(), newBrokerCommand(), newNamesrvCommand(), newDumpCommand(), newReportCommand(), newDoctorCommand(),
-		newCheckCommand(), newHistoryCommand(), newRunCommand(), newSimCommand(), newSchemaCommand()}
+		newCheckCommand(), newHistoryCommand(), newRunCommand(), newSimCommand(), newSchemaCommand(),
+		newSoakCommand()}
 }

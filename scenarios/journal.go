@@ -24,6 +24,9 @@ type journal struct {
 	recordBytes float64          // of a message in the commit log, on average, at the last aim
 }
 
+// NewStamps returns what writes the lines of the nemesis into a history.
+func NewStamps(rec *history.Recorder) (Stamps, error) { return newJournal(rec) }
+
 func newJournal(rec *history.Recorder) (*journal, error) {
 	shard, err := rec.Shard(nemesisClient)
 	if err != nil {

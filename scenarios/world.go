@@ -28,7 +28,8 @@ type Spec struct {
 	Seed     uint64 // of what a simulated world leaves to chance
 	Topic    string
 	Queues   int
-	Faulty   bool // the world's faults must be possible: stores on its disks, nodes on its network
+	Topics   map[string]int // further topics, with their queues
+	Faulty   bool           // the world's faults must be possible: stores on its disks, nodes on its network
 	Site     Site
 }
 
@@ -40,6 +41,7 @@ type Site struct {
 	RealFsync bool              // each fsync of a lossy disk reaches the real one, too; default: durability is modelled
 	Mode      string            // who decides which broker is the master: classic (default), controller, dledger
 	Settings  map[string]string // lines of the brokers' configuration that come after all others
+	Metrics   bool              // each node serves its metrics
 	Short     bool              // the contract stands although it waits for more brokers than the group has
 }
 
@@ -92,6 +94,21 @@ type Cluster interface {
 	CompareStores(ctx context.Context, dir string) ([]result.StorePair, error)
 	// Close ends every process and removes the stores, but not the logs.
 	Close() error
+}
+
+// Process is a node's running process, for what looks at it from outside.
+type Process struct {
+	PID     int
+	Store   string // directory of its store; empty without one
+	Metrics string // address of its metrics, HOST:PORT; empty: it has none
+}
+
+// Processes is a Cluster of real processes.
+type Processes interface {
+	// Processes returns those that run, by node, the name server among them.
+	Processes() map[string]Process
+	// NameServer is its address, for clients that are programs of their own.
+	NameServer() string
 }
 
 // Struck is a fault that has been injected.

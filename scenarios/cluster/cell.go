@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +40,10 @@ func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell,
 	opt := Options{
 		Dir: spec.Dir, Brokers: spec.Site.Brokers, Topics: []Topic{{Name: spec.Topic, Queues: spec.Queues}},
 		Settings: settingsOf(spec.Site.Settings), Brief: spec.Faulty, Mode: spec.Site.Mode, Short: spec.Site.Short,
+		Metrics: spec.Site.Metrics,
+	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Topics)) {
+		opt.Topics = append(opt.Topics, Topic{Name: name, Queues: spec.Topics[name]})
 	}
 	if c.disks != nil {
 		opt.Mounts = c.disks.mounts
@@ -149,6 +154,17 @@ func (c *cell) CatchUp(ctx context.Context) (held []string, err error) {
 		held = append(held, n.Name)
 	}
 	return held, nil
+}
+
+// Processes returns the nodes that run.
+func (c *cell) Processes() map[string]scenarios.Process {
+	all := map[string]scenarios.Process{}
+	for _, n := range c.Group.Nodes() {
+		if n.Running() {
+			all[n.Name] = scenarios.Process{PID: n.process.PID(), Store: n.Store, Metrics: c.metrics(n)}
+		}
+	}
+	return all
 }
 
 // CPUSeconds returns the processor time of each process so far.

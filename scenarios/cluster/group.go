@@ -42,6 +42,8 @@ type Options struct {
 	Brief bool
 	// listClasses has each virtual machine list the classes that it loads.
 	listClasses bool
+	// Metrics has every node of the reference serve its metrics.
+	Metrics bool
 	// Site says where each node lives; nil: on 127.0.0.1, at ports that are free.
 	Site Site
 	// Settings are lines of the brokers' configuration that come after all others.

@@ -23,6 +23,14 @@ const (
 	haPortAbove   = 1
 )
 
+// metricsPort is where a node of the reference serves its metrics: beside its other ports, in its block.
+func (n *Node) metricsPort() uint16 {
+	if n.Role == NameServer {
+		return n.Addr.Port() + 1
+	}
+	return n.Addr.Port() - 1
+}
+
 // fixedPorts returns the ports of the name server and of n brokers in a network namespace of their own.
 func fixedPorts(n int) (nameServer uint16, brokers []uint16) {
 	for i := range n {

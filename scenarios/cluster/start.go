@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -176,6 +177,9 @@ func (g *Group) command(n *Node) process.Command {
 				c.Argv = append(c.Argv, "--controller", "--store", filepath.Join(n.Home, "controller"))
 			}
 		}
+		if address := g.metrics(n); address != "" {
+			c.Argv = append(c.Argv, "--metrics", address)
+		}
 		return c
 	}
 	j := n.System.java
@@ -191,6 +195,14 @@ func (g *Group) command(n *Node) process.Command {
 	c.Argv = append([]string{j.program}, j.flags(g.machine(n), n.Home, home)...)
 	c.Argv = append(c.Argv, "-cp", filepath.Join(j.jars, "*"), class, "-c", n.confPath())
 	return c
+}
+
+// metrics is where a node serves its metrics; empty: nowhere.
+func (g *Group) metrics(n *Node) string {
+	if !g.opt.Metrics || n.System.Name != Reference {
+		return ""
+	}
+	return netip.AddrPortFrom(n.Addr.Addr(), n.metricsPort()).String()
 }
 
 // machine is how a node's virtual machine is sized.
