@@ -54,6 +54,10 @@ soak: build
 	cd conformance && $(GO) build -trimpath -o $(CURDIR)/bin/groupmember ./groupmember
 	$(BINARY) soak --for $(FOR) --member bin/groupmember $(if $(OUT),--out $(OUT))
 
+# Apache RocketMQ 5.5.0 and the reference broker side by side, against what the reference is to be: 20 minutes with nothing else on the machine.
+bench-rocketmq: build
+	$(BINARY) bench --system reference --system rocketmq:5.5.0 $(if $(OUT),--out $(OUT))
+
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 

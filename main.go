@@ -44,5 +44,5 @@ func newRootCommand() *cobra.Command {
 func commands() []*cobra.Command {
 	return []*cobra.Command{newMatrixCommand(), newBrokerCommand(), newNamesrvCommand(), newDumpCommand(), newReportCommand(), newDoctorCommand(),
 		newCheckCommand(), newHistoryCommand(), newRunCommand(), newSimCommand(), newSchemaCommand(),
-		newSoakCommand()}
+		newSoakCommand(), newBenchCommand()}
 }

@@ -51,7 +51,11 @@ func newView(r *result.Result, plan []PlannedCell) *view {
 	}
 	for i := range r.Cells {
 		c := &r.Cells[i]
-		v.cells[v.place(rowOf(c), columnOf(c))] = c
+		at := v.place(rowOf(c), columnOf(c))
+		if other := v.cells[at]; other != nil && c.IsPerformance() && c.Load.InFlight() < other.Load.InFlight() {
+			continue // of a bench with several loads the matrix shows the one that saturates
+		}
+		v.cells[at] = c
 	}
 	if len(plan) == 0 { // cells that ran side by side end in any order
 		slices.SortStableFunc(v.rows, v.compareRows)

@@ -1,5 +1,7 @@
 package result
 
+import "fmt"
+
 // NoFault is the Fault of a performance cell.
 const NoFault = "none"
 
@@ -109,6 +111,12 @@ type Load struct {
 	Outstanding int     `json:"outstanding"` // sends in flight per producer at most
 	Size        int     `json:"size"`        // mean body bytes
 }
+
+// InFlight is how many sends are in flight at most.
+func (l Load) InFlight() int { return l.Producers * l.Outstanding }
+
+// Shape names the load: 16x64.
+func (l Load) Shape() string { return fmt.Sprintf("%dx%d", l.Producers, l.Outstanding) }
 
 // Memory is what a process keeps resident, in bytes. Source: RssAnon and RssFile + RssShmem of /proc/PID/status.
 type Memory struct {

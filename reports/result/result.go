@@ -35,6 +35,7 @@ type Result struct {
 	Scenario    string    `json:"scenario,omitzero"`    // of a single scenario: its name; absent for a matrix
 	Command     string    `json:"command,omitzero"`     // the command line that repeats the whole
 	Rows        []Row     `json:"rows,omitzero"`        // how to repeat each row
+	Goals       []Goal    `json:"goals,omitzero"`       // of a bench of several systems: how many times faster, smaller, quicker
 	Agreement   []Pair    `json:"agreement,omitzero"`   // of the reference broker with the systems that it imitates
 }
 

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"holdfast/scenarios"
+)
+
+func TestShapes(t *testing.T) {
+	got, err := parseShapes([]string{"1x1", "16x64"})
+	if want := []scenarios.Shape{{Clients: 1, InFlight: 1}, {Clients: 16, InFlight: 64}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	for _, wrong := range [][]string{nil, {"16"}, {"0x1"}, {"1x0"}, {"1x1", "1x1"}, {"axb"}, {"2000x1"}, {"1x1x1"}} {
+		if got, err := parseShapes(wrong); err == nil {
+			t.Errorf("%q: got %v, want an error", wrong, got)
+		}
+	}
+}
+
+func TestBenchRefusesWrongUsage(t *testing.T) {
+	for _, args := range [][]string{{"--passes", "0"}, {"--measure", "1ms"}, {"--latency", "0s"}, {"--shapes", "1"}, {"--system", "kafka"}, {"--contracts", "X"},
+		{"--fail-on", "violated"}, {"--output", "xml"}, {"--size", "1"}} {
+		cmd := newBenchCommand()
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		cmd.SetArgs(append(args, "--out", t.TempDir()))
+		err := cmd.Execute()
+		var coded interface{ ExitCode() int }
+		if !errors.As(err, &coded) || coded.ExitCode() != exitUsage {
+			t.Errorf("%q: got %v, want exit %d", args, err, exitUsage)
+		}
+	}
+}
+
+func TestSoakRefusesWrongUsage(t *testing.T) {
+	for _, args := range [][]string{{"--for", "1s"}, {"--rate", "0"}, {"--contract", "X"}, {"--system", "rocketmq:5.5.0"}, {"--member", "/nonexistent/program"}, {"--output", "xml"}} {
+		cmd := newSoakCommand()
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		cmd.SetArgs(append([]string{"--member", "true", "--out", t.TempDir()}, args...))
+		err := cmd.Execute()
+		var coded interface{ ExitCode() int }
+		if !errors.As(err, &coded) || coded.ExitCode() != exitUsage {
+			t.Errorf("%q: got %v, want exit %d", args, err, exitUsage)
+		}
+	}
+}

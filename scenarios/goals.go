@@ -1,0 +1,107 @@
+package scenarios
+
+import (
+	"fmt"
+
+	"holdfast/reports/result"
+)
+
+// What the reference broker is to be against Apache RocketMQ, measured side by side. Source: design.md section 8.
+const (
+	goalSaturated   = 10.0  // times the throughput of ASYNC_MASTER
+	goalReplicated  = 8.0   // of SYNC_MASTER
+	goalOneSender   = 3.0   // with one synchronous sender
+	goalP99         = 10.0  // a tenth of the p99 at the same rate
+	goalMemory      = 20.0  // a twentieth of the anonymous memory of the loaded master
+	goalStartMillis = 100.0 // from exec to the first SEND_OK
+)
+
+// goals holds each system that imitates another against those that it imitates.
+func (b *Bench) goals(all [][]*benched, started [][]float64) (goals []result.Goal) {
+	for _, row := range all {
+		for _, own := range row {
+			for _, other := range row {
+				if own.m.System.Name == referenceName && other.m.System.Name != referenceName {
+					goals = append(goals, b.pair(own, other)...)
+				}
+			}
+		}
+	}
+	for i, m := range b.Systems {
+		if m.System.Name == referenceName && len(started[i]) > 0 {
+			g := result.Goal{What: "start", System: m.System.String(), Unit: "ms", Own: started[i], Target: goalStartMillis}
+			for j, other := range b.Systems {
+				if other.System.Name != referenceName && !other.System.Tuned {
+					g.Other = started[j]
+				}
+			}
+			g.Judge(false, nil, nil)
+			goals = append(goals, g)
+		}
+	}
+	return goals
+}
+
+// referenceName is the system that has goals.
+const referenceName = "reference"
+
+// pair holds one system against another under one contract.
+func (b *Bench) pair(own, other *benched) (goals []result.Goal) {
+	goal := func(what, load, unit string, target float64) result.Goal {
+		return result.Goal{What: what, System: own.m.System.String(), Against: other.m.System.String(), Contract: ContractName(own.contract), Load: load, Unit: unit, Target: target}
+	}
+	for i, row := range own.rows {
+		target := goalSaturated
+		switch s := b.Shapes[i]; {
+		case s.Clients*s.InFlight == 1:
+			target = goalOneSender
+		case own.contract.BrokerRole == "SYNC_MASTER":
+			target = goalReplicated
+		}
+		g := goal("throughput", b.Shapes[i].String(), "msg/s", target)
+		g.Own, g.Other = row.passes, other.rows[i].passes
+		g.Judge(true, bound(row), append(degraded(row), bound(other.rows[i])...))
+		goals = append(goals, g)
+	}
+	g := goal("p99", fmt.Sprintf("%d msg/s", own.rate), "ms", goalP99)
+	g.Own, g.Other = own.p99, other.p99
+	g.Judge(false, late(own), late(other))
+	goals = append(goals, g)
+	g = goal("memory", b.Shapes[0].String(), "MiB", goalMemory)
+	g.Own, g.Other = anonymous(own), anonymous(other)
+	g.Judge(false, nil, nil)
+	return append(goals, g)
+}
+
+func anonymous(b *benched) (mib []float64) {
+	for _, m := range b.memory {
+		mib = append(mib, float64(m.Anonymous)/(1<<20))
+	}
+	return mib
+}
+
+// bound says that the generator was the limit of a closed loop.
+func bound(row *speedRow) []string {
+	if c := row.m.Perf.Ceiling; c > 0 && row.median() > generatorBound*c {
+		return []string{fmt.Sprintf("%s is generator-bound: %.0f msg/s is over %.0f%% of the generator's ceiling of %.0f msg/s", row.cell.System, row.median(), 100*generatorBound, c)}
+	}
+	return nil
+}
+
+// degraded says that a row's speed was bought with acknowledgements that stand for less.
+func degraded(row *speedRow) []string {
+	if text := degradedStatuses(row.cell.Acked); text != "" {
+		return []string{"not every acknowledgement was SEND_OK: " + text}
+	}
+	return nil
+}
+
+// late says that the generator's own lateness makes a part of the latency.
+func late(b *benched) []string {
+	_, mid, _ := result.Spread(b.p99)
+	_, behind, _ := result.Spread(b.late)
+	if behind > latenessShare*mid {
+		return []string{fmt.Sprintf("%s: the generator's lateness p99 of %.2f ms is over %.0f%% of the latency p99 of %.2f ms", b.m.System, behind, 100*latenessShare, mid)}
+	}
+	return nil
+}
