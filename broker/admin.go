@@ -42,6 +42,9 @@ func (n *Node) admin(c ConnID, f *remoting.Frame, out *Output) {
 	case remoting.RequestCheckClientConfig:
 		n.ok(c, f, nil, out)
 	default:
+		if n.asksOfSlaves(c, f, out) {
+			return
+		}
 		n.refuse(c, f, remoting.ResponseRequestCodeNotSupported, fmt.Sprintf("request code %d (%s) is not supported", f.Code, remoting.RequestName(f.Code)), out)
 	}
 }

@@ -81,6 +81,7 @@ type Node struct {
 	moved, movedSync         durability.Offset // written and synced marks that the replicator has been told
 	cut                      cutting
 	next                     schedule
+	openedAt                 int64 // physical offset at which the log ended when the node began
 	stopping                 bool
 	halted                   error
 }
@@ -125,6 +126,7 @@ func New(cfg Config, st *store.Store, fsys vfs.FS, rng *rand.Rand) (*Node, error
 		return nil, err
 	}
 	n.refreshMarks()
+	n.openedAt = st.Marks().Written
 	n.readMark, n.moved, n.movedSync = n.contract.Readable(&n.marks), n.marks.Written, n.marks.Synced
 	return n, nil
 }

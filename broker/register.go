@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"holdfast/broker/remoting"
-	"holdfast/broker/replica"
 )
 
 // callTable is the requests to other nodes that have not been answered.
@@ -163,14 +162,7 @@ func (n *Node) registered(ev *Event, p *pendingCall, failed bool, out *Output) {
 	}
 	if n.role == roleSlave && n.control == nil {
 		reply := remoting.ParseRegisterBrokerReply(ev.Frame.Ext)
-		if reply.MasterAddr != "" && reply.MasterAddr != n.peer.addr {
-			n.peer.addr = reply.MasterAddr
-			note(out, false, "the master is at %s, its replication port at %s", reply.MasterAddr, reply.HAServerAddr)
-		}
-		if reply.HAServerAddr != "" && reply.HAServerAddr != n.peer.haAddr && n.cfg.HA.MasterAddr == "" {
-			n.peer.haAddr = reply.HAServerAddr
-			n.replicaEvent(&replica.Event{Kind: replica.KindMaster, Addr: reply.HAServerAddr}, out)
-		}
+		n.followMaster(reply.MasterAddr, reply.HAServerAddr, out)
 	}
 	if p.again && !n.stopping {
 		n.registerAt(p.addr, out)

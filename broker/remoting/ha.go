@@ -133,3 +133,38 @@ func (s *scanner) haClient() (c HAClient) {
 	})
 	return c
 }
+
+// HAInfo is the header of EXCHANGE_BROKER_HA_INFO and of its answer. A request with an address tells a slave where its master is, one
+// without asks a master for its own. Source: ExchangeHAInfoRequestHeader, ExchangeHAInfoResponseHeader (RocketMQ 5.5.0).
+type HAInfo struct {
+	MasterHAAddr      string
+	MasterAddr        string
+	MasterFlushOffset int64 // physical: where the master's log ended when it started
+	HasFlushOffset    bool
+}
+
+// ParseHAInfo reads the header. It errs with ErrField.
+func ParseHAInfo(e Ext) (HAInfo, error) {
+	const absent = -1
+	r := reader{ext: e}
+	h := HAInfo{MasterHAAddr: r.optional("masterHaAddress"), MasterAddr: r.optional("masterAddress"), MasterFlushOffset: r.optionalInteger("masterFlushOffset", absent)}
+	h.HasFlushOffset = h.MasterFlushOffset != absent
+	return h, r.err
+}
+
+// Append appends h's fields.
+func (h *HAInfo) Append(w *Writer) {
+	w.OptionalString("masterHaAddress", h.MasterHAAddr)
+	w.OptionalString("masterAddress", h.MasterAddr)
+	if h.HasFlushOffset {
+		w.Int("masterFlushOffset", h.MasterFlushOffset)
+	}
+}
+
+// AppendNoRequestModes appends the body that answers GET_ALL_MESSAGE_REQUEST_MODE where every group pulls.
+// Source: MessageRequestModeSerializeWrapper (RocketMQ 5.5.0).
+func AppendNoRequestModes(dst []byte) []byte {
+	o := beginObject(dst)
+	o.with("messageRequestModeMap", func(dst []byte) []byte { return append(dst, "{}"...) })
+	return o.end()
+}

@@ -161,6 +161,9 @@ func ParseConf(name, body string) (Config, error) {
 	return c.finish(name)
 }
 
+// fastPortBelow is how far below listenPort the fast port is. Source: MixAll.brokerVIPChannel (RocketMQ 5.3.3).
+const fastPortBelow = 2
+
 // finish derives what several keys say together.
 func (c *conf) finish(name string) (Config, error) {
 	var err error
@@ -174,6 +177,11 @@ func (c *conf) finish(name string) (Config, error) {
 	}
 	if c.Listen, err = address(c.brokerIP1, c.listenPort); err != nil {
 		return Config{}, fmt.Errorf("%w: %s: brokerIP1: %w", ErrConf, name, err)
+	}
+	if c.listenPort > fastPortBelow {
+		if c.FastListen, err = address(c.brokerIP1, c.listenPort-fastPortBelow); err != nil {
+			return Config{}, fmt.Errorf("%w: %s: brokerIP1: %w", ErrConf, name, err)
+		}
 	}
 	if c.HAListen, err = address(c.brokerIP2, c.haPort); err != nil {
 		return Config{}, fmt.Errorf("%w: %s: brokerIP2: %w", ErrConf, name, err)

@@ -151,6 +151,30 @@ func TestConf(t *testing.T) {
 	want(t, "queue files are whole units", cfg.Store.QueueFileBytes, 60)
 	want(t, "notes", label("%v", cfg.Notes), "[b.conf:9: fileReservedTime has no effect: nothing is deleted by age]")
 	want(t, "replication port", cfg.HAListen, "127.0.0.1:7")
+	want(t, "no fast port below port 0", cfg.FastListen, "")
+	if cfg, err = ParseConf("b.conf", "brokerIP1=127.0.0.3\nlistenPort=10911\nstorePathRootDir=/x\n"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "fast port", cfg.FastListen, "127.0.0.3:10909")
+}
+
+// TestFastPort: clients are served at the second port as at the first, and a broker whose second port is taken serves the first.
+func TestFastPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig(durability.RocketMQ5)
+	cfg.FastListen = l.Addr().String()
+	s := mustStart(t, cfg)
+	code, _ := dial(t, s.Addr()).send("T", 0, "x")
+	want(t, "the first port of a broker whose second is taken", code, remoting.ResponseSuccess)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustStart(t, cfg)
+	code, _ = dial(t, cfg.FastListen).send("T", 0, "x")
+	want(t, "the second port", code, remoting.ResponseSuccess)
 }
 
 func TestReadConf(t *testing.T) {

@@ -29,6 +29,9 @@ type Config struct {
 	StoreDir string // directory of the store; "" keeps it in memory
 	Listen   string // address for clients; port 0 chooses one
 	HAListen string // address for slaves; "" serves none
+	// FastListen is a second address for clients: slaves of Apache RocketMQ copy topics and groups' settings over the port two below
+	// their master's, and so do clients with vipChannelEnabled. One that is taken is left alone, with a warning. "" serves none.
+	FastListen string
 	// MetricsListen is the address of /metrics, /healthz and /readyz; "" serves none.
 	MetricsListen string
 	Notes         []string
@@ -69,6 +72,7 @@ type Server struct {
 	skew     *skewPage // nil: the wall clock is the real one
 
 	listener, haListener net.Listener
+	fastListener         net.Listener
 	monitor              monitor
 
 	mu       sync.Mutex // guards everything below and the node
@@ -195,6 +199,7 @@ func (s *Server) listen() error {
 		s.closeListeners()
 		return err
 	}
+	s.listenFast()
 	if s.cfg.HAListen == "" {
 		return nil
 	}
@@ -203,6 +208,20 @@ func (s *Server) listen() error {
 		return fmt.Errorf("%w: listen for slaves on %s: %w", ErrStart, s.cfg.HAListen, err)
 	}
 	return nil
+}
+
+// listenFast opens the second port for clients. A broker that does without it serves all but slaves of Apache RocketMQ, which then
+// copy the log and no topics: no reason not to start.
+func (s *Server) listenFast() {
+	if s.cfg.FastListen == "" {
+		return
+	}
+	l, err := s.cfg.Bind(s.cfg.FastListen)
+	if err != nil {
+		s.log.Warn("the fast port is not served: slaves of Apache RocketMQ cannot copy topics from here", "addr", s.cfg.FastListen, "err", err)
+		return
+	}
+	s.fastListener = l
 }
 
 // open opens the store and makes the node over it.
@@ -273,6 +292,9 @@ func (s *Server) run() {
 	s.spawn(s.syncer)
 	s.spawn(s.auxer)
 	s.spawn(func() { s.accept(s.listener, s.serveClient) })
+	if s.fastListener != nil {
+		s.spawn(func() { s.accept(s.fastListener, s.serveClient) })
+	}
 	if s.haListener != nil {
 		s.spawn(func() { s.accept(s.haListener, s.serveSlave) })
 	}
@@ -373,7 +395,7 @@ func (s *Server) tearDown() {
 }
 
 func (s *Server) closeListeners() {
-	for _, l := range []net.Listener{s.listener, s.haListener, s.monitor.listener} {
+	for _, l := range []net.Listener{s.listener, s.fastListener, s.haListener, s.monitor.listener} {
 		if l != nil {
 			l.Close()
 		}

@@ -46,6 +46,9 @@ type Options struct {
 	Metrics bool
 	// Site says where each node lives; nil: on 127.0.0.1, at ports that are free.
 	Site Site
+	// Systems are of other nodes than most, prepared, by node name: a slave or a name server of RocketMQ under a master of the reference,
+	// or the reverse.
+	Systems map[string]System
 	// Settings are lines of the brokers' configuration that come after all others.
 	Settings Settings
 	// Env is the environment of each node's process beside the harness's own, by node name: KEY=VALUE.
@@ -124,6 +127,9 @@ var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 func (g *Group) add(n *Node, port uint16) {
 	n.System = g.System
+	if other, named := g.opt.Systems[n.Name]; named {
+		n.System = other
+	}
 	n.Addr = netip.AddrPortFrom(localhost, port)
 	if g.opt.Site != nil {
 		n.Addr = netip.AddrPortFrom(g.opt.Site.Addr(n.Name), port)

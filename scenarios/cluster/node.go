@@ -54,10 +54,7 @@ func (n *Node) Running() bool { return n.process != nil && process.Alive(n.proce
 func (n *Node) ports() []uint16 {
 	ports := []uint16{n.Addr.Port()}
 	if n.Role != NameServer {
-		ports = append(ports, n.haPort)
-		if n.System.Name == RocketMQ {
-			ports = append(ports, n.Addr.Port()-fastPortBelow)
-		}
+		ports = append(ports, n.haPort, n.Addr.Port()-fastPortBelow)
 	}
 	return ports
 }

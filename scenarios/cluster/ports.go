@@ -17,7 +17,7 @@ const (
 	brokerPortStride = 10
 )
 
-// A broker listens on port (clients), port-2 (the fast port, RocketMQ only) and port+1 (HA).
+// A broker listens on port (clients), port-2 (the fast port, over which slaves of RocketMQ copy topics) and port+1 (HA).
 const (
 	fastPortBelow = 2
 	haPortAbove   = 1

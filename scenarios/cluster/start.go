@@ -70,7 +70,7 @@ func (g *Group) start(ctx context.Context) error {
 // startOrder returns the nodes to start side by side, batch after batch. RocketMQ 5 starts all at once: its slave, wherever its
 // master is, first tries to reach it 5 s later. In 4.9 and the reference each node finds what it looks for if that is there before it.
 func (g *Group) startOrder() [][]*Node {
-	if g.System.Name == RocketMQ && g.System.Profile == "rocketmq-5" {
+	if g.System.Name == RocketMQ && g.System.Profile == "rocketmq-5" && len(g.opt.Systems) == 0 {
 		return [][]*Node{g.nodes}
 	}
 	var batches [][]*Node
@@ -94,7 +94,8 @@ func (g *Group) ready(ctx context.Context, n *Node) error {
 	if err := n.await(ctx, pollNode, "answering on "+n.Addr.String(), n.answers); err != nil {
 		return err
 	}
-	if m := g.Master(); n.Role == Slave && !g.elects() && m.Running() && n.System.Name == RocketMQ {
+	apache := n.System.Name == RocketMQ || g.Master().System.Name == RocketMQ
+	if m := g.Master(); n.Role == Slave && !g.elects() && m.Running() && apache {
 		return n.await(ctx, pollNode, "told of its master", func(ctx context.Context) error { return introduce(ctx, n, m) })
 	}
 	return nil

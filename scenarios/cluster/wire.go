@@ -26,7 +26,12 @@ func call(ctx context.Context, addr string, code int32, ext ...string) (remoting
 
 // exchange sends a request over a connection of its own and returns the answer, whatever its code.
 func exchange(ctx context.Context, addr string, request remoting.Frame) (remoting.Frame, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	return exchangeWithin(ctx, callTimeout, addr, request)
+}
+
+// exchangeWithin is exchange for a request that a node may hold for longer.
+func exchangeWithin(ctx context.Context, timeout time.Duration, addr string, request remoting.Frame) (remoting.Frame, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
