@@ -20,7 +20,7 @@ func newDumpCommand() *cobra.Command {
 	var output, against string
 	cmd := &cobra.Command{
 		Use:   "dump DIR",
-		Short: "Show what a store directory holds: commit log, consume queues, checkpoint, and where they contradict each other.",
+		Short: "Show what a store directory holds: commit log, consume queues, index files, checkpoint, and where they contradict each other.",
 		Long: "Show what a store directory holds, also one written by Apache RocketMQ. It reads only, takes no lock and\n" +
 			"recovers nothing: of a store that lost power it shows what the power cut left.\n\n" +
 			"With --against it compares two stores of one broker group byte by byte, a master's and a slave's say, and ends with 1 when they differ.",
@@ -94,10 +94,29 @@ func printDump(w io.Writer, sum *store.Summary) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := printIndex(w, sum); err != nil {
+		return err
+	}
 	for _, p := range sum.Problems {
 		fmt.Fprintf(w, "problem: %s\n", p)
 	}
 	return nil
+}
+
+// printIndex prints the index files.
+func printIndex(w io.Writer, sum *store.Summary) error {
+	if len(sum.Index) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nINDEX FILE\tENTRIES\tROOM FOR\tSLOTS\tUSED\tFROM\tTO\tEXPIRED\tAGREES")
+	for _, f := range sum.Index {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", f.Name, f.Entries, max(0, f.MaxIndexes-1), f.HashSlots, f.UsedSlots, f.BeginPhys, f.EndPhys, f.Expired, orText(f.Differs, "yes"))
+	}
+	if sum.Unlisted > 0 {
+		fmt.Fprintf(t, "%d records with keys behind the last entry\n", sum.Unlisted)
+	}
+	return t.Flush()
 }
 
 // closed says whether the broker that wrote the store had closed it.

@@ -65,6 +65,7 @@ type Node struct {
 	delayed  delayTable
 	backs    []sendingBack
 	searches []*search
+	queries  []query
 	control  *membership // nil: no controller
 	pushes   int32       // opaque of the last request to a client
 	outflows int         // counters of groups in topics
@@ -281,6 +282,10 @@ func (n *Node) request(c ConnID, r *Request, out *Output) {
 		n.updateOffset(c, f, out)
 	case remoting.RequestGetMaxOffset, remoting.RequestGetMinOffset, remoting.RequestSearchOffsetByTimestamp:
 		n.queueOffset(c, f, out)
+	case remoting.RequestQueryMessage:
+		n.queryMessage(c, f, out)
+	case remoting.RequestViewMessageByID:
+		n.viewMessage(c, f, out)
 	case remoting.RequestLockBatchMQ, remoting.RequestUnlockBatchMQ:
 		n.lockBatch(c, f, out)
 	case remoting.RequestConsumerSendMsgBack:

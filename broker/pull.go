@@ -201,7 +201,7 @@ func (n *Node) deliver(p *poll, ranges []store.Range, found store.Found, out *Ou
 
 // loaded goes on with the pull for which consume queue units were read.
 func (n *Node) loaded(job *store.LoadJob, out *Output) {
-	if n.loadedDelayed(job, out) || n.loadedBack(job, out) || n.loadedSearch(job, out) {
+	if n.loadedDelayed(job, out) || n.loadedBack(job, out) || n.loadedSearch(job, out) || n.loadedQuery(job, out) {
 		return
 	}
 	for i, l := range n.polls.loading {

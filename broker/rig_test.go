@@ -53,7 +53,7 @@ func newRig(t testing.TB, cfg Config, fs vfs.FS) *rig {
 	if err := fs.MkdirAll("config"); err != nil {
 		t.Fatal(err)
 	}
-	st, _, err := store.Open(fs, store.Config{SegmentBytes: 1 << 20})
+	st, _, err := store.Open(fs, store.Config{SegmentBytes: 1 << 20, MaxHashSlots: 100, MaxIndexes: 1000, IndexTags: true})
 	if err != nil {
 		t.Fatal(err)
 	}

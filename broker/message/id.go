@@ -6,8 +6,10 @@ import (
 )
 
 // HashCode returns Java's String.hashCode of the UTF-8 text s: over its UTF-16 units, wrapping.
-func HashCode[T string | []byte](s T) int32 {
-	var h int32
+func HashCode[T string | []byte](s T) int32 { return hashOn(0, s) }
+
+// hashOn goes on with h, the hash code of what stands before s.
+func hashOn[T string | []byte](h int32, s T) int32 {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
 			return hashWide(h, []byte(s[i:]))
@@ -40,8 +42,17 @@ func TagsCode(props []byte) int64 {
 
 // IndexHash returns the hash under which the index file lists a key of a topic; it is never negative.
 // Source: IndexFile.indexKeyHashMethod (RocketMQ 5.3.3).
-func IndexHash(topic, key string) int32 {
-	h := HashCode(topic + "#" + key)
+func IndexHash[T, K string | []byte](topic T, key K) int32 {
+	return positive(hashOn(hashOn(hashOn(0, topic), "#"), key))
+}
+
+// IndexTagHash is IndexHash for the tag of a message, which RocketMQ lists beside its keys since 5.4.
+// Source: IndexService.buildKey (RocketMQ 5.5.0).
+func IndexTagHash[T, K string | []byte](topic T, tag K) int32 {
+	return positive(hashOn(hashOn(hashOn(0, topic), "#T#"), tag))
+}
+
+func positive(h int32) int32 {
 	if h < 0 {
 		h = -h
 	}

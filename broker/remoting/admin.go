@@ -111,47 +111,6 @@ func (h *CheckTransactionHeader) Append(w *Writer) {
 	w.OptionalString("offsetMsgId", h.OffsetMsgID)
 }
 
-// ViewMessageHeader is the header of VIEW_MESSAGE_BY_ID.
-type ViewMessageHeader struct{ Offset int64 } // physical
-
-// ParseViewMessage reads the header. It errs with ErrField.
-func ParseViewMessage(e Ext) (ViewMessageHeader, error) {
-	r := reader{ext: e}
-	h := ViewMessageHeader{r.integer("offset")}
-	return h, r.err
-}
-
-// Append appends h's fields.
-func (h *ViewMessageHeader) Append(w *Writer) { w.Int("offset", h.Offset) }
-
-// QueryMessageHeader is the header of QUERY_MESSAGE. Times are Unix ms.
-type QueryMessageHeader struct {
-	Topic     string
-	Key       string
-	MaxNum    int32
-	Begin     int64
-	End       int64
-	UniqueKey bool // Key is a UNIQ_KEY
-}
-
-// ParseQueryMessage reads the header. It errs with ErrField.
-func ParseQueryMessage(e Ext) (QueryMessageHeader, error) {
-	r := reader{ext: e}
-	h := QueryMessageHeader{r.str("topic"), r.str("key"), r.int32("maxNum"), r.integer("beginTimestamp"), r.integer("endTimestamp"),
-		r.boolean("_UNIQUE_KEY_QUERY", false)}
-	return h, r.err
-}
-
-// Append appends h's fields.
-func (h *QueryMessageHeader) Append(w *Writer) {
-	w.String("topic", h.Topic)
-	w.String("key", h.Key)
-	w.Int("maxNum", int64(h.MaxNum))
-	w.Int("beginTimestamp", h.Begin)
-	w.Int("endTimestamp", h.End)
-	w.Bool("_UNIQUE_KEY_QUERY", h.UniqueKey)
-}
-
 // QueueStats is the range of queue offsets that a queue holds, and the store time (Unix ms) of its last message.
 type QueueStats struct {
 	Queue                MessageQueue

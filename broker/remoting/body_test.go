@@ -168,8 +168,8 @@ func TestRareHeadersReadBack(t *testing.T) {
 		"send back":          {&SendBackHeader{5, "g", -1, "id", "T", true, 3}, header1(ParseSendBack)},
 		"end transaction":    {&EndTransactionHeader{"p", 1, 2, TransactionCommit, true, "m", "t"}, header1(ParseEndTransaction)},
 		"check transaction":  {&CheckTransactionHeader{1, 2, "m", "t", "o"}, header1(ParseCheckTransaction)},
-		"view message":       {&ViewMessageHeader{9}, header1(ParseViewMessage)},
-		"query message":      {&QueryMessageHeader{"T", "k", 32, 1, 2, true}, header1(ParseQueryMessage)},
+		"view message":       {&ViewMessageHeader{"T", 9}, header1(ParseViewMessage)},
+		"query message":      {&QueryMessageHeader{"T", "k", 32, 1, 2, "T", "l", true}, header1(ParseQueryMessage)},
 	} {
 		for _, form := range []Form{JSON, Binary} {
 			w := Begin(nil, &Frame{Form: form})

@@ -105,12 +105,19 @@ var keys = []key{
 	{name: "metricsExporterType", set: word(func(c *conf) *exporterType { return &c.exporter }, exporterDisabled, exporterPrometheus)},
 	{name: "metricsPromExporterHost", set: text(func(c *conf) *string { return &c.promHost })},
 	{name: "metricsPromExporterPort", set: whole(func(c *conf) *int { return &c.promPort }, 0, 65535)},
+	{name: "messageIndexEnable", set: func(c *conf, v string) error {
+		enabled := !c.Store.NoIndex
+		err := boolean(func(*conf) *bool { return &enabled })(c, v)
+		c.Store.NoIndex = !enabled
+		return err
+	}},
+	{name: "maxHashSlotNum", set: whole(func(c *conf) *int32 { return &c.Store.MaxHashSlots }, 1, 1<<28)},
+	{name: "maxIndexNum", set: whole(func(c *conf) *int32 { return &c.Store.MaxIndexes }, 2, 1<<26)},
 
 	{name: "totalReplicas", inert: "inSyncReplicas decides"},
 	{name: "minInSyncReplicas", inert: "needs slaveActingMaster or a controller in RocketMQ"},
 	{name: "enableAutoInSyncReplicas", inert: "needs slaveActingMaster in RocketMQ"},
 	{name: "allAckInSyncStateSet", inert: "needs a controller in RocketMQ"},
-	{name: "messageIndexEnable", inert: "there is no index file"},
 	{name: "timerWheelEnable", inert: "there is no timer wheel"},
 	{name: "diskMaxUsedSpaceRatio", inert: "nothing is deleted by disk use"},
 	{name: "deleteWhen", inert: "nothing is deleted by the clock"},
@@ -201,6 +208,7 @@ func (c *conf) finish(name string) (Config, error) {
 		return Config{}, fmt.Errorf("%w: %s: storePathCommitLog=%s; allowed: commitlog below storePathRootDir", ErrConf, name, c.storeCommit)
 	}
 	c.StoreDir = c.storeRoot
+	c.Store.IndexTags = c.Node.Choice.Profile != durability.RocketMQ4
 	if err := c.Node.Validate(); err != nil {
 		return Config{}, fmt.Errorf("%w: %s: %w", ErrConf, name, err)
 	}

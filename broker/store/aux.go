@@ -16,7 +16,7 @@ const queueDir = "consumequeue"
 // auxUnits is the number of waiting consume queue units that makes an AuxJob due before CheckpointEvery.
 const auxUnits = 8192
 
-// AuxJob brings to disk what Open could also rebuild, and never more than the log has on disk: consume queue units and
+// AuxJob brings to disk what Open could also rebuild, and never more than the log has on disk: consume queue units, keys and
 // the checkpoint.
 type AuxJob struct {
 	Gen int32 // of the marks when it was taken
@@ -27,8 +27,13 @@ type AuxJob struct {
 
 	syncQueues bool
 	checkpoint bool
-	file       vfs.File // the checkpoint
-	slot       slot
+
+	keyer
+	keySegs []*segment // the files of the log whose keys are to be put into index files
+	keyed   int64      // up to where they are
+	keySync bool       // index files are synced
+	file    vfs.File   // the checkpoint
+	slot    slot
 
 	unsynced []*queueFile // written since they were synced
 	dirs     []string     // that got a new name since they were synced
@@ -36,6 +41,7 @@ type AuxJob struct {
 
 	taken              bool
 	lastRun, lastQueue time.Duration
+	lastKeys           time.Duration
 }
 
 // auxPart is the units [from, to) of a queue. ring is the queue's ring of that time: the units stay in it.
@@ -86,6 +92,11 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 	if !timed && !full {
 		return nil
 	}
+	syncKeys := timed && (now-j.lastKeys >= s.cfg.QueueSyncEvery || end-s.saved.keyed >= 4*s.cfg.QueueSyncBytes)
+	if syncKeys {
+		j.lastKeys = now
+	}
+	j.keySync = syncKeys
 	s.prepareAux(timed, timed && (now-j.lastQueue >= s.cfg.QueueSyncEvery || end-s.saved.indexed >= s.cfg.QueueSyncBytes))
 	if timed {
 		j.lastRun = now
@@ -116,6 +127,7 @@ func (s *Store) prepareAux(checkpoint, syncQueues bool) {
 	if !checkpoint {
 		return
 	}
+	s.prepareKeys()
 	j.slot = s.saved
 	j.slot.seq++
 	j.slot.synced, j.slot.physicTime, j.slot.clean = j.upto, s.syncedTime, false
@@ -130,6 +142,9 @@ func (j *AuxJob) Run() error {
 		if err := j.writeUnits(&j.parts[i]); err != nil {
 			return err
 		}
+	}
+	if err := j.writeKeys(); err != nil {
+		return err
 	}
 	if j.syncQueues {
 		if err := j.syncUnits(); err != nil {
@@ -276,5 +291,6 @@ func (s *Store) AuxDone(gen int32, err error) {
 	})
 	if j.checkpoint {
 		s.saved = j.slot
+		s.keyed, s.keyFiles = j.keyed, slices.Clone(j.files)
 	}
 }

@@ -27,6 +27,7 @@ func (s *Store) Close() error {
 
 // closeClean writes the last checkpoint.
 func (s *Store) closeClean() error {
+	s.aux.keySync = true
 	s.prepareAux(true, true)
 	s.aux.slot.clean = s.bad == nil
 	err := s.aux.Run()
@@ -59,6 +60,7 @@ func (s *Store) closeFiles() {
 			f.f.Close()
 		}
 	}
+	s.aux.keyer.close()
 	if s.aux.file != nil {
 		s.aux.file.Close()
 	}

@@ -14,6 +14,8 @@ import (
 type Summary struct {
 	CommitLog  LogSummary        `json:"commitLog"`
 	Queues     []QueueSummary    `json:"queues"`
+	Index      []IndexSummary    `json:"index"`
+	Unlisted   int64             `json:"unlisted,omitempty"` // records with keys behind the last entry of the index files
 	Checkpoint CheckpointSummary `json:"checkpoint"`
 	Abort      bool              `json:"abort"` // the file that a running or ended, not closed, broker leaves
 	Problems   []string          `json:"problems,omitempty"`
@@ -65,7 +67,12 @@ func Dump(fsys vfs.FS) (*Summary, error) {
 	}
 	defer r.Close()
 	d := &dumper{r: r, byKey: map[queueKey]*queueDump{}}
-	d.sum.Queues = []QueueSummary{}
+	d.sum.Queues, d.sum.Index = []QueueSummary{}, []IndexSummary{}
+	d.checkpoint()
+	if d.keys, err = openKeyDump(fsys, r.saved.keyLayout, d.sum.Abort && !r.saved.clean); err != nil {
+		return nil, err
+	}
+	defer d.keys.close()
 	names, err := r.Queues()
 	if err != nil {
 		return nil, err
@@ -81,8 +88,8 @@ func Dump(fsys vfs.FS) (*Summary, error) {
 	if err := d.readQueues(); err != nil {
 		return nil, err
 	}
-	d.checkpoint()
-	return &d.sum, nil
+	d.checkEnd()
+	return &d.sum, d.readKeys()
 }
 
 // dumper walks through the log and, beside it, through the units of every queue.
@@ -91,6 +98,7 @@ type dumper struct {
 	sum   Summary
 	byKey map[queueKey]*queueDump
 	list  []*queueDump
+	keys  *keyDump
 }
 
 type queueDump struct {
@@ -123,6 +131,9 @@ func (d *dumper) readLog() error {
 			l.FirstTime = m.StoreTimestamp
 		}
 		l.LastTime = m.StoreTimestamp
+		if err := d.keys.record(phys, m, l.Min); err != nil {
+			return err
+		}
 		if !queued(m.SysFlag) {
 			return nil
 		}
@@ -219,9 +230,28 @@ func (d *dumper) checkpoint() {
 		c.PhysicTime, c.LogicsTime, c.IndexTime = int64(be.Uint64(d.r.front)), int64(be.Uint64(d.r.front[8:])), int64(be.Uint64(d.r.front[16:]))
 	}
 	c.Ours, c.Synced, c.Indexed, c.Clean = d.r.ours, d.r.saved.synced, d.r.saved.indexed, d.r.saved.clean
-	if c.Ours && d.sum.CommitLog.End < c.Synced {
-		d.problem("commit log: ends at %d, was on disk up to %d", d.sum.CommitLog.End, c.Synced)
-	}
 	_, err := vfs.ReadFile(d.r.fsys, abortName)
 	d.sum.Abort = !isNotExist(err)
+}
+
+func (d *dumper) checkEnd() {
+	if c := &d.sum.Checkpoint; c.Ours && d.sum.CommitLog.End < c.Synced {
+		d.problem("commit log: ends at %d, was on disk up to %d", d.sum.CommitLog.End, c.Synced)
+	}
+}
+
+// readKeys ends the walk through the index files.
+func (d *dumper) readKeys() error {
+	err := d.keys.skip(d.sum.CommitLog.End, d.sum.CommitLog.Min)
+	if f, _, _ := d.keys.peek(); f != nil {
+		f.differ("entry %d leads behind the commit log", d.keys.n)
+	}
+	for i := range d.keys.files {
+		f := &d.keys.files[i]
+		if d.sum.Index = append(d.sum.Index, f.sum); f.sum.Differs != "" {
+			d.problem("index file %s: %s", f.sum.Name, f.sum.Differs)
+		}
+	}
+	d.sum.Unlisted = d.keys.missing
+	return err
 }

@@ -32,7 +32,7 @@ func logName(base int64) string { return fmt.Sprintf("%s/%020d", logDir, base) }
 // begin makes offset, the beginning of a file, the end of an empty log.
 func (s *Store) begin(offset int64) {
 	s.marks.Min, s.marks.Appended, s.marks.Written, s.marks.Synced, s.marks.Indexed = offset, offset, offset, offset, offset
-	s.fileEnd = offset + s.cfg.SegmentBytes
+	s.fileEnd, s.keyed = offset+s.cfg.SegmentBytes, offset
 	s.start(s.cfg.ChunkBytes, offset)
 }
 

@@ -84,10 +84,11 @@ func (q *Queue) unit(o int64) (unit, bool) {
 	return unit{}, false
 }
 
-// LoadJob reads what is no longer in memory: consume queue units, or a record.
+// LoadJob reads what is not in memory: consume queue units, a record, or what a Query looks for.
 type LoadJob struct {
-	record    Range  // of a record: from its first byte to where it must have ended
-	bytes     []byte // of a record, once read
+	query     *keyQuery // of messages by key; nil for other jobs
+	record    Range     // of a record: from its first byte to where it must have ended
+	bytes     []byte    // of a record, once read
 	fsys      vfs.FS
 	fileBytes int64
 	queue     *Queue
@@ -108,6 +109,10 @@ func (q *Queue) load(s *Store, from int64) *LoadJob {
 // Run reads. Whoever runs it holds no lock. It errs with ErrCorrupt when the units cannot be of this log, or with what the
 // disk says.
 func (j *LoadJob) Run() error {
+	if j.query != nil {
+		j.err = j.query.run()
+		return j.err
+	}
 	if j.record.File != nil {
 		return j.readRecord()
 	}

@@ -3,7 +3,10 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +45,8 @@ type modelMsg struct {
 	queueOffset int64
 	phys, end   int64
 	tags        int64
+	at          int64 // store time
+	keys        []string
 }
 
 func smallConfig(t *rapid.T) Config {
@@ -50,6 +55,9 @@ func smallConfig(t *rapid.T) Config {
 		QueueFileBytes:  rapid.SampledFrom([]int64{40, 100, 6000}).Draw(t, "queueFile"),
 		ChunkBytes:      rapid.SampledFrom([]int{64, 256, 4096}).Draw(t, "chunk"),
 		HotBytes:        rapid.SampledFrom([]int64{1, 300, 100000}).Draw(t, "hot"),
+		MaxHashSlots:    rapid.SampledFrom([]int32{1, 7, 2000}).Draw(t, "slots"),
+		MaxIndexes:      rapid.SampledFrom([]int32{2, 9, 300}).Draw(t, "indexes"),
+		IndexTags:       rapid.Bool().Draw(t, "tags"),
 		HotUnits:        rapid.SampledFrom([]int{1, 8, 1000}).Draw(t, "hotUnits"),
 		CheckpointEvery: time.Second,
 		QueueSyncEvery:  rapid.SampledFrom([]time.Duration{1, 3 * time.Second}).Draw(t, "queueSync"),
@@ -63,7 +71,7 @@ func (m *machine) open() {
 	}
 	m.s = s
 	end := s.Marks().Appended
-	if d, err := Dump(m.mem); err != nil || len(d.Problems) > 0 || d.CommitLog.End != end || d.CommitLog.BehindEnd > 0 || r.Rebuilt {
+	if d, err := Dump(m.mem); err != nil || len(d.Problems) > 0 || d.CommitLog.End != end || d.CommitLog.BehindEnd > 0 || d.Unlisted > 0 || r.Rebuilt {
 		m.t.Fatalf("opened: %v, %+v, %v", r, d, err)
 	}
 	if end < m.synced {
@@ -157,14 +165,19 @@ func (m *machine) Append(t *rapid.T) {
 	}
 	var b []byte
 	var sizes []int64
+	var keys [][]string
 	tag := rapid.SampledFrom([]string{"", "TAGS\x01a\x02", "TAGS\x01b\x02"}).Draw(t, "tag")
 	for range n {
 		size := rapid.SampledFrom([]int{0, 1, 20, 21, 50}).Draw(t, "body")
-		r := record(topic, id, bytes.Repeat([]byte{byte(len(m.log))}, size), tag)
+		unique := fmt.Sprintf("u%d.%d", len(m.log), len(keys))
+		words := rapid.SampledFrom([]string{"", "k1", "k1 k2", " k2  k3 "}).Draw(t, "keys")
+		r := record(topic, id, bytes.Repeat([]byte{byte(len(m.log))}, size), tag+"KEYS\x01"+words+"\x02UNIQ_KEY\x01"+unique+"\x02")
+		keys = append(keys, append(strings.Fields(words), unique))
 		b, sizes = append(b, r...), append(sizes, int64(len(r)))
 	}
 	next := q.Next()
-	phys, queueOffset, err := m.s.Append(q, b, n, 1000+int64(len(m.log)))
+	now := 1000 + 100*int64(len(m.log))
+	phys, queueOffset, err := m.s.Append(q, b, n, now)
 	if int64(len(b)) > m.s.cfg.SegmentBytes-blankBytes {
 		if !errors.Is(err, ErrTooLong) {
 			t.Fatalf("append of %d bytes: %v", len(b), err)
@@ -179,8 +192,8 @@ func (m *machine) Append(t *rapid.T) {
 		m.log = append(m.log, append(blank, make([]byte, gap)...)[:gap]...)
 	}
 	m.log = append(m.log, b...)
-	for _, size := range sizes {
-		m.msgs = append(m.msgs, modelMsg{topic, id, queueOffset, phys, phys + size, message.TagsCode([]byte(tag))})
+	for i, size := range sizes {
+		m.msgs = append(m.msgs, modelMsg{topic, id, queueOffset, phys, phys + size, message.TagsCode([]byte(tag)), now, keys[i]})
 		phys, queueOffset = phys+size, queueOffset+1
 		m.ends = append(m.ends, phys)
 	}
@@ -289,6 +302,35 @@ func (m *machine) expect(q *Queue, from int64, want Want, found Found) (b []byte
 	return b, n, visible
 }
 
+// Query looks for a key, in the index files and behind them.
+func (m *machine) Query(t *rapid.T) {
+	q := Query{Topic: rapid.SampledFrom([]string{"T", "U"}).Draw(t, "topic"), Max: rapid.SampledFrom([]int{1, 3, 64}).Draw(t, "max"), End: 1 << 50, Bytes: 1 << 20}
+	q.Key = rapid.SampledFrom([]string{"k1", "k2", "k3"}).Draw(t, "key")
+	if len(m.msgs) > 0 && rapid.Bool().Draw(t, "unique") {
+		keys := rapid.SampledFrom(m.msgs).Draw(t, "message").keys
+		q.Key = keys[len(keys)-1]
+	}
+	marks := m.s.Marks()
+	q.Limit = rapid.SampledFrom([]int64{marks.Synced, marks.Written}).Draw(t, "limit")
+	j := m.s.Query(q)
+	if err := j.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.s.Loaded(j); err != nil {
+		t.Fatal(err)
+	}
+	var want []byte
+	n := 0
+	for i := len(m.msgs) - 1; i >= 0 && n < q.Max; i-- {
+		if msg := m.msgs[i]; msg.topic == q.Topic && msg.end <= q.Limit && slices.Contains(msg.keys, q.Key) {
+			want, n = append(bytes.Clone(m.log[msg.phys:msg.end]), want...), n+1
+		}
+	}
+	if got := j.Matches(); got.Count != n || !bytes.Equal(got.Records, want) {
+		t.Fatalf("query %+v: got %d, want %d messages", q, got.Count, n)
+	}
+}
+
 // Kill ends the process: what was written is there, nothing more need be.
 func (m *machine) Kill(*rapid.T) {
 	m.mem.Unlock()
@@ -341,7 +383,7 @@ func TestStoreAgainstModel(t *testing.T) {
 		m.open()
 		t.Repeat(map[string]func(*rapid.T){
 			"append": m.Append, "append again": m.Append, "write": m.Write, "sync": m.SyncBesideWrite, "aux": m.Aux,
-			"lookup": m.Lookup, "kill": m.Kill, "power": m.PowerCut, "restart": m.Restart, "": func(*rapid.T) { m.check() },
+			"lookup": m.Lookup, "query": m.Query, "kill": m.Kill, "power": m.PowerCut, "restart": m.Restart, "": func(*rapid.T) { m.check() },
 		})
 	})
 }

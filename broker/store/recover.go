@@ -66,6 +66,9 @@ func Open(fsys vfs.FS, cfg Config) (*Store, Recovery, error) {
 	}
 	s := &Store{fsys: fsys, cfg: cfg.withDefaults()}
 	s.byKey = map[queueKey]*Queue{}
+	if s.tags = s.cfg.IndexTags; !s.cfg.NoIndex {
+		s.layout = keyLayout{s.cfg.MaxHashSlots, s.cfg.MaxIndexes}
+	}
 	var r Recovery
 	if err := s.open(&r); err != nil {
 		s.closeFiles()
@@ -81,7 +84,7 @@ func (s *Store) open(r *Recovery) (err error) {
 	} else if err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
-	for _, dir := range []string{logDir, queueDir} {
+	for _, dir := range []string{logDir, queueDir, keyDir} {
 		if err := s.fsys.MkdirAll(dir); err != nil {
 			return err
 		}
@@ -91,6 +94,9 @@ func (s *Store) open(r *Recovery) (err error) {
 		return err
 	}
 	if err := s.openLog(trusted); err != nil {
+		return err
+	}
+	if err := s.openKeys(trusted); err != nil {
 		return err
 	}
 	if trusted, err = s.openQueues(trusted, r); err != nil {
@@ -330,6 +336,9 @@ func (s *Store) settle(r *Recovery) error {
 	s.writtenTime, s.syncedTime = s.lastTime, s.lastTime
 	s.fileEnd = end - end%s.cfg.SegmentBytes + s.cfg.SegmentBytes
 	s.start(s.cfg.ChunkBytes, end)
+	if err := s.trimKeys(end); err != nil {
+		return err
+	}
 	if f, err := s.fsys.Create(abortName, 0); err == nil {
 		f.Close()
 	} else if !isExist(err) {
@@ -343,6 +352,7 @@ func (s *Store) settle(r *Recovery) error {
 
 // runAux takes an AuxJob and runs it at once.
 func (s *Store) runAux(checkpoint, syncQueues bool) error {
+	s.aux.keySync = syncQueues
 	s.prepareAux(checkpoint, syncQueues)
 	err := s.aux.Run()
 	s.AuxDone(s.marks.Gen, err)

@@ -19,6 +19,7 @@ type scanner struct {
 	segBytes int64
 	pos      int64 // physical offset of the next record
 	doubt    int64 // records from this physical offset on may be torn
+	trusted  bool  // bodies are not checked
 	buf      []byte
 	bufAt    int64 // physical offset of buf[0]
 	record   message.Record
@@ -90,7 +91,7 @@ func (c *scanner) next() (b []byte, phys int64, err error) {
 		if b, err = c.view(c.pos, size); err != nil {
 			return nil, 0, err
 		}
-		if _, err := message.DecodeInto(&c.record, b, true); err != nil {
+		if _, err := message.DecodeInto(&c.record, b, !c.trusted); err != nil {
 			return nil, 0, c.bad("%v", err)
 		}
 		if c.record.PhysOffset != c.pos {

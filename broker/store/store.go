@@ -1,18 +1,19 @@
 // Package store keeps messages as Apache RocketMQ does: commit log files, consume queues that index them by topic and
-// queue, and a checkpoint, over a vfs.FS.
+// queue, index files that find them by key, and a checkpoint, over a vfs.FS.
 //
 // It is pure memory but for Open, Close and the Run of the jobs that it hands out: nothing else reads or writes a file,
 // and nothing looks at a clock. One Store belongs to one caller at a time; jobs run beside it, without its lock. It
 // decides no policy: when to write, when to sync and what an acknowledgement needs is the caller's business.
 //
 // Offsets: a physical offset is a position (bytes) in the commit log, a queue offset a position (messages) in a consume
-// queue. Formats: commitlog/<20 digits>, consumequeue/<topic>/<queueID>/<20 digits>, checkpoint, abort, lock.
+// queue. Formats: commitlog/<20 digits>, consumequeue/<topic>/<queueID>/<20 digits>, index/<17 digits>, checkpoint, abort, lock.
 package store
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"holdfast/broker/vfs"
@@ -42,8 +43,15 @@ type Config struct {
 	UnitsMax     int   // Append answers ErrBusy beyond so many consume queue units that no AuxJob has written; default 4 Mi
 	HotUnits     int   // consume queue units of a queue kept in memory once written; default 1024
 
+	// Index files: MaxHashSlots slots and room for MaxIndexes - 1 entries each; defaults 5,000,000 and 20,000,000 (maxHashSlotNum,
+	// maxIndexNum; messageIndexEnable). With other figures than before, or when there were none, Open makes them anew.
+	NoIndex      bool
+	MaxHashSlots int32
+	MaxIndexes   int32
+	IndexTags    bool // tags are listed beside keys, as RocketMQ does since 5.4
+
 	CheckpointEvery time.Duration // how often the checkpoint follows the synced mark; default 1 s
-	QueueSyncEvery  time.Duration // how often consume queues are synced; default 10 s
+	QueueSyncEvery  time.Duration // how often consume queues and index files are synced; default 10 s
 	QueueSyncBytes  int64         // ... and after so many bytes of commit log; bounds what Open scans; default 256 MiB
 
 	// CutCorrupt cuts the log at a corrupt record even where it was once synced, with everything behind it, as RocketMQ
@@ -67,6 +75,12 @@ func (c Config) withDefaults() Config {
 		if *field == 0 {
 			*field = value
 		}
+	}
+	if c.MaxHashSlots == 0 {
+		c.MaxHashSlots = 5_000_000
+	}
+	if c.MaxIndexes == 0 {
+		c.MaxIndexes = 20_000_000
 	}
 	def(&c.SegmentBytes, 1<<30)
 	def(&c.QueueFileBytes, 300_000*unitBytes)
@@ -96,6 +110,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("store: ChunkBytes is %d, must be a power of two of at least 64", c.ChunkBytes)
 	case c.UnwrittenMax < 1 || c.HotBytes < 0 || c.UnitsMax < 1 || c.HotUnits < 0:
 		return errors.New("store: UnwrittenMax and UnitsMax must be positive, HotBytes and HotUnits not negative")
+	case c.MaxHashSlots < 1 || c.MaxIndexes < 2 || (keyLayout{c.MaxHashSlots, c.MaxIndexes}).fileBytes() > math.MaxInt32:
+		return fmt.Errorf("store: MaxHashSlots is %d and MaxIndexes %d, must be at least 1 and 2, and 40 + 4 MaxHashSlots + 20 MaxIndexes below 2^31", c.MaxHashSlots, c.MaxIndexes)
 	case c.CheckpointEvery < 0 || c.QueueSyncEvery < 0 || c.QueueSyncBytes < 0:
 		return errors.New("store: CheckpointEvery, QueueSyncEvery and QueueSyncBytes must not be negative")
 	}
@@ -124,6 +140,7 @@ type Store struct {
 	tail
 	log
 	index
+	keys
 	saved slot // the last checkpoint
 
 	write    WriteJob

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 )
@@ -20,6 +21,10 @@ type TruncateJob struct {
 	last  *segment // the file in which To lies; nil: none
 	slot  slot
 	taken bool
+
+	keyed bool      // keys behind To are in index files
+	kept  []keyFile // headers of the index files after it
+	segs  []*segment
 }
 
 // queueCut is what a truncation leaves of a queue.
@@ -49,7 +54,8 @@ func (s *Store) TakeTruncate(to int64) (*TruncateJob, error) {
 	}
 	j := &s.truncate
 	*j = TruncateJob{Gen: s.marks.Gen + 1, To: to, store: s, taken: true, slot: s.saved}
-	j.lower = to < s.saved.synced
+	j.lower, j.keyed = to < s.saved.synced, to < s.keyed
+	j.segs = slices.Clone(s.segs)
 	j.files = to < s.marks.Written || s.spilled
 	s.spilled = false
 	for _, q := range s.list {
@@ -125,6 +131,9 @@ func (j *TruncateJob) Run() error {
 	if err := j.findCuts(); err != nil {
 		return err
 	}
+	if err := j.findKeys(); err != nil {
+		return err
+	}
 	if j.lower {
 		j.lowerSlot()
 		if err := j.slot.save(j.store.aux.file); err != nil {
@@ -144,7 +153,25 @@ func (j *TruncateJob) Run() error {
 			}
 		}
 	}
+	if j.keyed {
+		if err := j.store.aux.keep(j.store.keyFiles, j.kept); err != nil {
+			return err
+		}
+		if err := j.store.aux.sync(); err != nil {
+			return err
+		}
+	}
 	return j.store.aux.syncUnits()
+}
+
+// findKeys reads where the index files end.
+func (j *TruncateJob) findKeys() (err error) {
+	if !j.keyed {
+		return nil
+	}
+	s := j.store
+	j.kept, err = s.aux.cutKeys(s.keyFiles, j.To, &scanner{segs: j.segs, segBytes: s.cfg.SegmentBytes, doubt: math.MaxInt64, trusted: true})
+	return err
 }
 
 // findCuts reads where queues end whose units at the cut are in files only.
@@ -179,6 +206,12 @@ func (j *TruncateJob) lowerSlot() {
 	c := &j.slot
 	c.seq++
 	c.synced, c.clean = j.To, false
+	if c.keyed > j.To {
+		c.keyed, c.keyFile = j.To, keyFile{}
+		if n := len(j.kept); n > 0 {
+			c.keyFile = j.kept[n-1]
+		}
+	}
 	if c.indexed <= j.To {
 		return
 	}
@@ -300,6 +333,9 @@ func (s *Store) Truncated(gen int32, err error) {
 		s.saved = j.slot
 	}
 	s.aux.upto = min(s.aux.upto, j.To)
+	if j.keyed {
+		s.keyed, s.keyFiles = j.To, j.kept
+	}
 	s.waiting, s.units, s.known = 0, 0, 0
 	for i := range j.cuts {
 		s.cutUnits(&j.cuts[i])
@@ -315,7 +351,7 @@ func (s *Store) Truncated(gen int32, err error) {
 			s.units, s.known = s.units+q.saved, s.known+1
 		}
 	}
-	j.cuts, j.drop, j.last = nil, nil, nil
+	j.cuts, j.drop, j.last, j.kept, j.segs = nil, nil, nil, nil, nil
 }
 
 func errGen(got, want int32) error {

@@ -56,7 +56,7 @@ func TestTruncateAgainstModel(t *testing.T) {
 		m.open()
 		t.Repeat(map[string]func(*rapid.T){
 			"append": m.Append, "append again": m.Append, "append more": m.Append, "write": m.Write, "sync": m.SyncBesideWrite, "aux": m.Aux,
-			"lookup": m.Lookup, "kill": m.Kill, "power": m.PowerCut, "restart": m.Restart, "truncate": m.Truncate, "": func(*rapid.T) { m.check() },
+			"lookup": m.Lookup, "query": m.Query, "kill": m.Kill, "power": m.PowerCut, "restart": m.Restart, "truncate": m.Truncate, "": func(*rapid.T) { m.check() },
 		})
 	})
 }

@@ -236,6 +236,7 @@ func (c *Cluster) launch(m *member) error {
 	if err != nil {
 		return err
 	}
+	cfg.Store.MaxHashSlots, cfg.Store.MaxIndexes = indexSlots, indexEntries
 	c.lives++
 	m.host.life++
 	p := &process{
@@ -537,3 +538,10 @@ func (c *Cluster) Close() error {
 
 // rngFor draws what a fault leaves to chance.
 func rngFor(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+
+// Index files of simulated nodes: after a crash the whole table of slots is read, which a run of a second has no time for, and
+// small files are full now and then.
+const (
+	indexSlots   = 1 << 8
+	indexEntries = 1 << 12
+)
