@@ -163,6 +163,9 @@ func (n *Node) serve(p *poll, out *Output) {
 func (n *Node) empty(p *poll, out *Output) {
 	if p.deadline > n.now.Mono && len(n.polls.heap) < n.cfg.Limits.Polls {
 		n.polls.park(p)
+		if p.queue.store.Next() > p.from { // appended, and not readable yet: it arrived when nobody waited
+			n.arrived(p.queue, n.marks.Appended)
+		}
 		return
 	}
 	remark := "OFFSET_OVERFLOW_ONE"

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // java is a Java runtime and the jars of one RocketMQ version.
@@ -97,3 +98,17 @@ func (j java) flags(size machine, home, rocketmqHome string) []string {
 
 // scratchDir is the temporary directory of a JVM below its node's home; it is removed when the cluster is closed.
 const scratchDir = "tmp"
+
+// clientMachine runs clients: their code is not fast for long enough to be compiled well.
+var clientMachine = machine{"-Xms64m", "-Xmx384m", "-XX:+UseSerialGC"}
+
+// Client returns the command line of a virtual machine with the jars of the version, and more directories of classes, on its class
+// path: all but the main class. What it writes goes below home. The system must have been prepared.
+func (s *System) Client(home string, classes ...string) []string {
+	flags := s.java.flags(slices.Concat(clientMachine, briefly), home, home)
+	path := append([]string{filepath.Join(s.java.jars, "*")}, classes...)
+	return append(append([]string{s.java.program}, flags...), "-cp", strings.Join(path, string(os.PathListSeparator)))
+}
+
+// ClassPath returns the jars of the version, as javac takes them. The system must have been prepared.
+func (s *System) ClassPath() string { return filepath.Join(s.java.jars, "*") }
