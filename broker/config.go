@@ -59,11 +59,14 @@ type Limits struct {
 	GroupSize  int   // clients of one group
 	PullBytes  int   // of one answer
 	OffsetKeys int   // topic@group pairs with offsets
+	Inquiries  int   // requests that read the store
+	Relays     int   // requests passed on to clients and not answered
 }
 
 // DefaultLimits are generous for a test cluster and small against memory.
 func DefaultLimits() Limits {
-	return Limits{Waiters: 1 << 20, Polls: 1 << 17, Topics: 10_000, Groups: 10_000, Queues: 1024, GroupSize: 10_000, PullBytes: 8 << 20, OffsetKeys: 100_000}
+	return Limits{Waiters: 1 << 20, Polls: 1 << 17, Topics: 10_000, Groups: 10_000, Queues: 1024, GroupSize: 10_000, PullBytes: 8 << 20, OffsetKeys: 100_000,
+		Inquiries: 1024, Relays: 1024}
 }
 
 // DefaultConfig returns RocketMQ's defaults under the semantics of a profile.

@@ -122,6 +122,7 @@ const (
 	ReplyPut   ReplyKind = iota // to a send: written from the fields, outside the lock
 	ReplyPull                   // to a pull: Pull and the ranges
 	ReplyFrame                  // Frame is the whole frame
+	ReplyBody                   // SUCCESS with a long body that Body appends: written outside the lock
 )
 
 // Reply is one frame for a client.
@@ -137,6 +138,7 @@ type Reply struct {
 	More        []int64 // physical offsets of the second and further records of a batch
 	Pull        *PullAnswer
 	Frame       []byte
+	Body        func(dst []byte) []byte // reads nothing of the node
 }
 
 // PullAnswer is the answer to a pull; its ranges hold whole records and never change.

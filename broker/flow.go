@@ -56,6 +56,7 @@ type outflow struct {
 	Outflow
 	group  string
 	pulled []int64 // by queue id: the queue offset behind the last message handed out; 0 for none
+	trend  *trend  // of Messages; nil for none
 }
 
 func (o *outflow) add(count, bytes int, queueID int32, next int64) {

@@ -11,9 +11,14 @@ import (
 
 // group is one consumer group: its settings and the clients that are in it now.
 type group struct {
-	conf    remoting.SubscriptionGroup
+	conf remoting.SubscriptionGroup
+	members
+	data remoting.ConsumerData
+}
+
+// members are the clients that are in a group of consumers or producers now.
+type members struct {
 	clients []*client // by id
-	data    remoting.ConsumerData
 }
 
 // client is one member of a group.
@@ -24,6 +29,7 @@ type client struct {
 	language remoting.Language
 	version  int16
 	seen     time.Duration // last heartbeat
+	seenAt   int64         // the same as Unix ms
 }
 
 // groupTable is all groups: a map to find them, a slice by name to walk them.
@@ -84,6 +90,9 @@ func (n *Node) heartbeat(c ConnID, f *remoting.Frame, out *Output) {
 		n.refuse(c, f, remoting.ResponseSystemError, "malformed heartbeat", out)
 		return
 	}
+	for _, name := range h.Producers {
+		n.joinProducer(c, name, &h, f)
+	}
 	for i := range h.Consumers {
 		d := &h.Consumers[i]
 		g := n.groupOf([]byte(d.Group), out)
@@ -91,7 +100,7 @@ func (n *Node) heartbeat(c ConnID, f *remoting.Frame, out *Output) {
 			continue
 		}
 		n.retryTopic(g, out)
-		changed := g.join(c, &h, f, n.conns[c], n.now.Mono, n.cfg.Limits.GroupSize)
+		changed := g.join(c, &h, f, n.conns[c], n.now, n.cfg.Limits.GroupSize)
 		if g.subscribe(*d) || changed {
 			n.notify(g, out)
 		}
@@ -109,18 +118,19 @@ func (n *Node) retryTopic(g *group, out *Output) {
 }
 
 // join enters a client or refreshes it, and reports whether the members changed.
-func (g *group) join(c ConnID, h *remoting.Heartbeat, f *remoting.Frame, addr string, now time.Duration, limit int) bool {
+func (g *members) join(c ConnID, h *remoting.Heartbeat, f *remoting.Frame, addr string, now Instant, limit int) bool {
 	at, found := slices.BinarySearchFunc(g.clients, h.ClientID, func(e *client, id string) int { return cmp.Compare(e.id, id) })
 	if found {
 		e := g.clients[at]
 		changed := e.conn != c
-		e.conn, e.addr, e.seen = c, addr, now
+		e.conn, e.addr, e.seen, e.seenAt = c, addr, now.Mono, now.Wall
 		return changed
 	}
 	if len(g.clients) >= limit {
 		return false
 	}
-	g.clients = slices.Insert(g.clients, at, &client{id: h.ClientID, conn: c, addr: addr, language: f.Language, version: f.Version, seen: now})
+	g.clients = slices.Insert(g.clients, at, &client{id: h.ClientID, conn: c, addr: addr, language: f.Language, version: f.Version,
+		seen: now.Mono, seenAt: now.Wall})
 	return true
 }
 
@@ -152,24 +162,50 @@ func (n *Node) notify(g *group, out *Output) {
 	if !g.conf.NotifyConsumerIDsChanged {
 		return
 	}
+	h := remoting.ConsumerGroupHeader{ConsumerGroup: g.conf.Name}
 	for _, e := range g.clients {
-		n.pushes++
-		w := remoting.Begin(nil, &remoting.Frame{Code: remoting.RequestNotifyConsumerIDsChanged, Opaque: n.pushes, Flag: remoting.FlagOneway, Version: remoting.Version, Language: remoting.Go})
-		h := remoting.ConsumerGroupHeader{ConsumerGroup: g.conf.Name}
-		h.Append(&w)
-		out.Replies = append(out.Replies, Reply{Conn: e.conn, Kind: ReplyFrame, Frame: w.Finish(nil)})
+		n.push(e, remoting.RequestNotifyConsumerIDsChanged, h.Append, nil, out)
 	}
 }
 
-// leave takes the members out for which gone says so, and tells the others.
+// push sends a oneway request to a client.
+func (n *Node) push(to *client, code int32, fields func(*remoting.Writer), body []byte, out *Output) {
+	n.pushes++
+	w := remoting.Begin(nil, &remoting.Frame{Code: code, Opaque: n.pushes, Flag: remoting.FlagOneway, Version: remoting.Version, Language: remoting.Go})
+	fields(&w)
+	out.Replies = append(out.Replies, Reply{Conn: to.conn, Kind: ReplyFrame, Frame: w.Finish(body)})
+}
+
+// leave takes the members of consumer groups out for which gone says so, and tells the others.
 func (n *Node) leave(gone func(*group, *client) bool, out *Output) {
 	for _, g := range n.groups.sorted {
-		before := len(g.clients)
-		g.clients = slices.DeleteFunc(g.clients, func(e *client) bool { return gone(g, e) })
-		if len(g.clients) != before {
+		if g.without(func(e *client) bool { return gone(g, e) }) {
 			n.notify(g, out)
 		}
 	}
+}
+
+// without takes the members out for which gone says so, and reports whether there were any.
+func (g *members) without(gone func(*client) bool) bool {
+	before := len(g.clients)
+	g.clients = slices.DeleteFunc(g.clients, gone)
+	return len(g.clients) != before
+}
+
+// connections returns the members as the wire has them.
+func (g *members) connections() (list []remoting.Connection) {
+	for _, e := range g.clients {
+		list = append(list, remoting.Connection{ClientID: e.id, ClientAddr: e.addr, Language: e.language, Version: e.version})
+	}
+	return list
+}
+
+// find returns the member with that id, nil when there is none.
+func (g *members) find(id string) *client {
+	if at, found := slices.BinarySearchFunc(g.clients, id, func(e *client, id string) int { return cmp.Compare(e.id, id) }); found {
+		return g.clients[at]
+	}
+	return nil
 }
 
 // unregister serves UNREGISTER_CLIENT.
@@ -180,6 +216,7 @@ func (n *Node) unregister(c ConnID, f *remoting.Frame, out *Output) {
 		return
 	}
 	n.leave(func(g *group, e *client) bool { return g.conf.Name == h.ConsumerGroup && e.id == h.ClientID }, out)
+	n.leaveProducers(func(p *producers, e *client) bool { return p.name == h.ProducerGroup && e.id == h.ClientID })
 	n.ok(c, f, nil, out)
 }
 
@@ -214,10 +251,7 @@ func (n *Node) connections(c ConnID, f *remoting.Frame, out *Output) {
 		n.refuse(c, f, remoting.ResponseConsumerNotOnline, "the consumer group["+h.ConsumerGroup+"] not online", out)
 		return
 	}
-	list := remoting.ConsumerConnections{Data: g.data}
-	for _, e := range g.clients {
-		list.Connections = append(list.Connections, remoting.Connection{ClientID: e.id, ClientAddr: e.addr, Language: e.language, Version: e.version})
-	}
+	list := remoting.ConsumerConnections{Connections: g.connections(), Data: g.data}
 	n.ok(c, f, list.Append(nil), out)
 }
 

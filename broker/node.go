@@ -44,32 +44,35 @@ type Node struct {
 	storeHost   message.Host
 	storeHostV6 bool
 
-	now      Instant
-	marks    durability.Marks
-	passes   durability.Passes
-	waiters  waiters
-	arrivals arrivals
-	topics   topicTable
-	groups   groupTable
-	offsets  offsetTable
-	locks    lockTable
-	polls    pollTable
-	conns    map[ConnID]string // addresses of the clients
-	calls    callTable
-	saves    saveTable
-	peer     master
-	away     map[string]bool // name servers whose last registration failed
-	stats    stats
-	repOut   replica.Out
-	held     heldReplies
-	delayed  delayTable
-	backs    []sendingBack
-	searches []*search
-	queries  []query
-	control  *membership // nil: no controller
-	pushes   int32       // opaque of the last request to a client
-	outflows int         // counters of groups in topics
-	outRest  outflow     // of those beyond the limit
+	now         Instant
+	marks       durability.Marks
+	passes      durability.Passes
+	waiters     waiters
+	arrivals    arrivals
+	topics      topicTable
+	groups      groupTable
+	offsets     offsetTable
+	locks       lockTable
+	polls       pollTable
+	conns       map[ConnID]string // addresses of the clients
+	calls       callTable
+	saves       saveTable
+	peer        master
+	away        map[string]bool // name servers whose last registration failed
+	stats       stats
+	repOut      replica.Out
+	held        heldReplies
+	delayed     delayTable
+	backs       []sendingBack
+	inquiries   []*inquiry
+	queries     []query
+	producers   producerTable
+	relays      relayTable
+	control     *membership // nil: no controller
+	confVersion remoting.DataVersion
+	pushes      int32   // opaque of the last request to a client
+	outflows    int     // counters of groups in topics
+	outRest     outflow // of those beyond the limit
 
 	writing, syncing, auxing bool
 	writtenUpto              durability.Offset // of the job that is running
@@ -85,16 +88,6 @@ type Node struct {
 	openedAt                 int64 // physical offset at which the log ended when the node began
 	stopping                 bool
 	halted                   error
-}
-
-// stats are counters since the start.
-type stats struct {
-	boot        int64 // Unix ms
-	puts, bytes uint64
-	gets        uint64
-	syncs       uint64
-	syncTime    time.Duration
-	syncBegun   time.Duration
 }
 
 // schedule is what a node does by the clock; 0 is never.
@@ -114,6 +107,7 @@ func New(cfg Config, st *store.Store, fsys vfs.FS, rng *rand.Rand) (*Node, error
 	n := &Node{
 		cfg: cfg, contract: cfg.Choice.Contract(), store: st, rng: rng,
 		topics: topicTable{byName: map[string]*topic{}}, groups: groupTable{byName: map[string]*group{}},
+		stats:   newStats(),
 		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{}, away: map[string]bool{},
 	}
 	n.storeHost, n.storeHostV6 = message.HostOf(cfg.Addr)
@@ -259,6 +253,10 @@ func (n *Node) take(ev *Event, out *Output) {
 // request serves one request of a client.
 func (n *Node) request(c ConnID, r *Request, out *Output) {
 	f := &r.Frame
+	if f.IsResponse() {
+		n.relayed(c, f, out)
+		return
+	}
 	if n.stopping {
 		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the broker is shutting down", out)
 		return
@@ -303,13 +301,19 @@ func (n *Node) request(c ConnID, r *Request, out *Output) {
 func (n *Node) closed(c ConnID, out *Output) {
 	delete(n.conns, c)
 	n.polls.drop(c)
+	n.dropInquiries(c)
 	n.leave(func(_ *group, e *client) bool { return e.conn == c }, out)
+	n.leaveProducers(func(_ *producers, e *client) bool { return e.conn == c })
+	n.relayLost(c, out)
 }
 
 // epilogue ends every Step: policies are asked once for all that happened, so that no last group is left waiting.
 func (n *Node) epilogue(ev *Event, out *Output) {
 	n.refreshMarks()
 	n.clock(out)
+	if ev.Kind == KindWoke {
+		n.goOnAll(out)
+	}
 	n.replicate(out)
 	n.disk(out)
 	if n.control != nil {
@@ -357,8 +361,11 @@ func (n *Node) clock(out *Output) {
 		n.next.housekeeping = now + housekeepingInterval
 		n.locks.expire(now)
 		n.leave(func(_ *group, e *client) bool { return now-e.seen >= n.cfg.ChannelExpired }, out)
+		n.leaveProducers(func(_ *producers, e *client) bool { return now-e.seen >= n.cfg.ChannelExpired })
+		n.stats.newDay(n.now.Wall)
 	}
 	n.attend(out)
+	n.relayTimeouts(out)
 	n.expirePolls(out)
 	n.deliverDue(out)
 }
@@ -375,6 +382,10 @@ func (n *Node) wakeAt() time.Duration {
 		at = earlier(at, n.control.lapse())
 	}
 	at = earlier(at, n.polls.deadline())
+	at = earlier(at, n.relays.deadline())
+	if n.inquiriesDue() {
+		at = earlier(at, n.now.Mono+1)
+	}
 	at = earlier(at, n.waiters.deadline(&n.contract.Ack, n.now.Mono))
 	if !n.control.fenced(n.now.Mono) {
 		at = earlier(at, n.delayed.nextDue())

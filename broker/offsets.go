@@ -13,6 +13,7 @@ type progress struct {
 	topic   string
 	group   string
 	offsets []int64 // queue offsets of the next message to consume, by queue id
+	reset   []bool  // by queue id: the next pull is to be told to go to offsets, commits until then do not count
 }
 
 // offsetTable is the progress of all groups: a map to find it, a slice by key to walk it.
@@ -21,6 +22,7 @@ type offsetTable struct {
 	sorted  []*progress
 	version remoting.DataVersion
 	dirty   bool // changed since the last save
+	resets  int  // queues whose consumers have not heard of their reset
 	keyBuf  []byte
 }
 
@@ -126,6 +128,8 @@ func (n *Node) updateOffset(c ConnID, f *remoting.Frame, out *Output) {
 		n.refuse(c, f, remoting.ResponseInvalidParameter, "queueId or commitOffset is out of range", out)
 	case n.groupOf(h.ConsumerGroup, out) == nil:
 		n.refuse(c, f, remoting.ResponseSubscriptionGroupNotExist, "the group["+string(h.ConsumerGroup)+"] not exist", out)
+	case n.offsets.resetPending(h.Topic, h.ConsumerGroup, h.QueueID):
+		n.answer(c, f, out, remoting.AppendReply(nil, f.Form, remoting.ResponseSuccess, f.Opaque, "Offset has been previously reset", nil))
 	case !n.offsets.set(h.Topic, h.ConsumerGroup, h.QueueID, h.CommitOffset, n.cfg.Limits.OffsetKeys):
 		n.refuse(c, f, remoting.ResponseSystemBusy, "too many groups", out)
 	default:

@@ -32,7 +32,8 @@ func (n *Node) pull(c ConnID, r *Request, out *Output) {
 		n.refuse(c, f, code, fault, out)
 		return
 	}
-	if h.SysFlag&remoting.PullCommitOffset != 0 && h.CommitOffset >= 0 {
+	next, reset := n.offsets.takeReset(h.Topic, h.ConsumerGroup, h.QueueID)
+	if h.SysFlag&remoting.PullCommitOffset != 0 && h.CommitOffset >= 0 && !reset {
 		n.offsets.set(h.Topic, h.ConsumerGroup, h.QueueID, h.CommitOffset, n.cfg.Limits.OffsetKeys)
 	}
 	bytes := n.cfg.MaxPullBytes
@@ -45,6 +46,10 @@ func (n *Node) pull(c ConnID, r *Request, out *Output) {
 	}
 	if h.SysFlag&remoting.PullSuspend != 0 && h.SuspendTimeoutMS > 0 {
 		p.deadline = n.now.Mono + time.Duration(min(h.SuspendTimeoutMS, maxSuspendMS))*time.Millisecond
+	}
+	if reset {
+		n.replyReset(p, next, out)
+		return
 	}
 	n.serve(p, out)
 }
@@ -172,6 +177,7 @@ func (n *Node) empty(p *poll, out *Output) {
 	if p.from == 0 {
 		remark = "NO_MESSAGE_IN_QUEUE"
 	}
+	n.stats.missed.add(n.now.Mono, 1)
 	n.replyPull(p, remoting.ResponsePullNotFound, remark, p.from, nil, 0, out)
 }
 
@@ -190,8 +196,10 @@ func (n *Node) deliver(p *poll, ranges []store.Range, found store.Found, out *Ou
 		n.polls.loading = append(n.polls.loading, loading{found.Load, p})
 		out.Loads = append(out.Loads, found.Load)
 	case found.Count > 0:
-		n.stats.gets += uint64(found.Count)
+		n.stats.gets.add(n.now.Mono, uint64(found.Count))
+		n.stats.found.add(n.now.Mono, 1)
 		p.to.add(found.Count, found.Bytes, p.queue.id, found.Next)
+		p.to.trend = p.to.trend.count(n.now.Mono, found.Count)
 		n.replyPull(p, remoting.ResponseSuccess, "FOUND", found.Next, ranges, found.Bytes, out)
 	case found.Next > p.from:
 		n.replyPull(p, remoting.ResponsePullRetryImmediately, "NO_MATCHED_MESSAGE", found.Next, nil, 0, out)
@@ -204,7 +212,7 @@ func (n *Node) deliver(p *poll, ranges []store.Range, found store.Found, out *Ou
 
 // loaded goes on with the pull for which consume queue units were read.
 func (n *Node) loaded(job *store.LoadJob, out *Output) {
-	if n.loadedDelayed(job, out) || n.loadedBack(job, out) || n.loadedSearch(job, out) || n.loadedQuery(job, out) {
+	if n.loadedDelayed(job, out) || n.loadedBack(job, out) || n.loadedInquiry(job, out) || n.loadedQuery(job, out) {
 		return
 	}
 	for i, l := range n.polls.loading {

@@ -16,6 +16,9 @@ func (n *Node) AppendReply(dst []byte, r *Reply) ([]byte, error) {
 		return append(dst, r.Frame...), nil
 	case ReplyPull:
 		return appendPull(dst, r)
+	case ReplyBody:
+		w := remoting.Begin(dst, &remoting.Frame{Code: r.Code, Opaque: r.Opaque, Flag: remoting.FlagResponse, Version: remoting.Version, Language: remoting.Go, Form: r.Form})
+		return w.FinishFunc(r.Body), nil
 	}
 	var id [60]byte
 	msgID := message.AppendOffsetID(id[:0], &n.storeHost, n.storeHostV6, r.PhysOffset)
@@ -62,6 +65,13 @@ func (n *Node) refuse(c ConnID, f *remoting.Frame, code int32, remark string, ou
 // ok answers a request that has nothing to say but SUCCESS, with an optional body.
 func (n *Node) ok(c ConnID, f *remoting.Frame, body []byte, out *Output) {
 	n.answer(c, f, out, remoting.AppendReply(nil, f.Form, remoting.ResponseSuccess, f.Opaque, "", body))
+}
+
+// okLater is ok with a body that may be long. body is called once, without the lock: it may read what it was made with alone.
+func (n *Node) okLater(c ConnID, f *remoting.Frame, body func(dst []byte) []byte, out *Output) {
+	if !f.IsOneway() {
+		out.Replies = append(out.Replies, Reply{Conn: c, Kind: ReplyBody, Opaque: f.Opaque, Form: f.Form, Body: body})
+	}
 }
 
 // answer puts a whole frame out, unless the request is oneway.

@@ -217,6 +217,10 @@ func (r *rig) describe(reply *Reply) string {
 	if len(f.Remark) > 0 {
 		head += fmt.Sprintf(" %q", f.Remark)
 	}
+	if f.Code == remoting.RequestConsumeMessageDirectly && !f.IsResponse() {
+		record, _, err := message.Decode(f.Body, true)
+		return fmt.Sprintf("%s [%d %s] %v", head, record.QueueOffset, record.Body, err)
+	}
 	if reply.Kind != ReplyPull {
 		if len(f.Body) > 0 {
 			head += " " + string(f.Body)

@@ -243,9 +243,10 @@ func (n *Node) append(q *queue, record []byte) (queueOffset int64, err error) {
 	}
 	n.marks.Appended = phys + int64(len(record))
 	n.arrived(q, n.marks.Appended)
-	n.stats.puts++
+	n.stats.puts.add(n.now.Mono, 1)
 	n.stats.bytes += uint64(len(record))
 	q.topic.in[MessageDelay].add(1, len(record))
+	q.topic.trend = q.topic.trend.count(n.now.Mono, 1)
 	return queueOffset, nil
 }
 

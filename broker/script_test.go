@@ -145,6 +145,10 @@ func (r *rig) command(words []string) string {
 			frame = remoting.Append(nil, &f)
 		}
 		return r.receive(conn, frame)
+	case "reply": // reply CONN OPAQUE CODE [body:BODY]: the client answers a request of the node
+		f := remoting.Frame{Code: int32(number(3)), Opaque: int32(number(2)), Flag: remoting.FlagResponse, Language: remoting.Java}
+		f.Body = []byte(strings.TrimPrefix(arg(4), "body:"))
+		return r.receive(conn, remoting.Append(nil, &f))
 	case "written":
 		return r.written()
 	case "synced":

@@ -103,9 +103,10 @@ func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, kind MessageType, queu
 	end := phys + int64(len(records))
 	n.marks.Appended = end
 	n.arrived(q, end)
-	n.stats.puts += uint64(count)
+	n.stats.puts.add(n.now.Mono, uint64(count))
 	n.stats.bytes += uint64(len(records))
 	t.in[kind].add(count, len(records))
+	t.trend = t.trend.count(n.now.Mono, count)
 	w := n.contract.Ack.Enlist(&n.marks, end, !noWait, n.now.Mono)
 	reply := Reply{Conn: c, Opaque: f.Opaque, Form: f.Form, Kind: ReplyPut, QueueID: queueID, QueueOffset: queueOffset, PhysOffset: phys}
 	if f.IsOneway() {

@@ -15,6 +15,7 @@ type topic struct {
 	queues []*queue // by queue id; max(read, write) of them, nil until first used
 	in     [messageTypes]Inflow
 	out    []*outflow // by group
+	trend  *trend     // of the messages in; nil for none
 }
 
 // queue is one queue of a topic.
@@ -80,6 +81,18 @@ func (n *Node) queue(t *topic, id int32) (*queue, error) {
 	return t.queues[id], nil
 }
 
+// stored returns a queue of t that holds or has held messages, nil otherwise.
+func (n *Node) stored(t *topic, id int32) *queue {
+	if int(id) >= len(t.queues) || t.queues[id] == nil && !n.store.Has(t.conf.Name, id) {
+		return nil
+	}
+	q, err := n.queue(t, id)
+	if err != nil {
+		return nil
+	}
+	return q
+}
+
 // presetTopics are there from the start. Source: TopicConfigManager (RocketMQ 5.3.3).
 func presetTopics(cfg *Config) []remoting.TopicConfig {
 	const readWrite = remoting.PermRead | remoting.PermWrite
@@ -141,38 +154,59 @@ func (n *Node) topicsChanged(out *Output) {
 
 // createTopic serves UPDATE_AND_CREATE_TOPIC.
 func (n *Node) createTopic(c ConnID, f *remoting.Frame, out *Output) {
-	h, err := remoting.ParseCreateTopic(f.Ext)
-	conf := h.Topic
-	limit := n.cfg.Limits.Queues
-	switch {
-	case err != nil:
-		n.refuse(c, f, remoting.ResponseSystemError, err.Error(), out)
-	case !validTopic([]byte(conf.Name)) || len(conf.Name) > 127:
-		n.refuse(c, f, remoting.ResponseInvalidParameter, "The specified topic is blank, too long or contains illegal characters", out)
-	case conf.ReadQueues < 1 || conf.WriteQueues < 1 || conf.ReadQueues > limit || conf.WriteQueues > limit:
-		n.refuse(c, f, remoting.ResponseInvalidParameter, "queue numbers are out of range", out)
-	case n.topics.byName[conf.Name] == nil && len(n.topics.sorted) >= n.cfg.Limits.Topics:
-		n.refuse(c, f, remoting.ResponseSystemBusy, "too many topics", out)
-	default:
-		n.putTopic(conf, out)
-		n.okRegistered(c, f, out)
+	if n.slaveRefuses(c, f, out) {
+		return
 	}
-}
-
-// deleteTopic serves DELETE_TOPIC_IN_BROKER: the topic is forgotten, its messages stay in the log.
-func (n *Node) deleteTopic(c ConnID, f *remoting.Frame, out *Output) {
-	h, err := remoting.ParseTopic(f.Ext)
+	h, err := remoting.ParseCreateTopic(f.Ext)
 	if err != nil {
 		n.refuse(c, f, remoting.ResponseSystemError, err.Error(), out)
 		return
 	}
-	if t := n.topics.get([]byte(h.Topic)); t != nil {
-		for _, q := range t.queues {
-			n.expel(q, out)
+	if code, fault := n.topicFault(&h.Topic); fault != "" {
+		n.refuse(c, f, code, fault, out)
+		return
+	}
+	if n.topics.byName[h.Topic.Name] == nil && len(n.topics.sorted) >= n.cfg.Limits.Topics {
+		n.refuse(c, f, remoting.ResponseSystemBusy, "too many topics", out)
+		return
+	}
+	n.putTopic(h.Topic, out)
+	n.okRegistered(c, f, out)
+}
+
+// deleteTopic serves DELETE_TOPIC_IN_BROKER: the topic is forgotten with what groups have consumed of it, its messages stay in
+// the log. Source: AdminBrokerProcessor.deleteTopic (RocketMQ 5.3.3).
+func (n *Node) deleteTopic(c ConnID, f *remoting.Frame, out *Output) {
+	if n.slaveRefuses(c, f, out) {
+		return
+	}
+	h, err := remoting.ParseTopic(f.Ext)
+	switch {
+	case err != nil:
+		n.refuse(c, f, remoting.ResponseSystemError, err.Error(), out)
+		return
+	case h.Topic == "":
+		n.refuse(c, f, remoting.ResponseInvalidParameter, "The specified topic is blank.", out)
+		return
+	case isSystemTopic(h.Topic):
+		n.refuse(c, f, remoting.ResponseInvalidParameter, "The topic["+h.Topic+"] is conflict with system topic.", out)
+		return
+	}
+	if n.topics.get([]byte(h.Topic)) != nil {
+		if n.forgetTopic(h.Topic, out) {
+			n.saveOffsets(out)
 		}
-		n.outflows -= len(t.out)
-		n.topics.remove(h.Topic)
 		n.topicsChanged(out)
 	}
 	n.ok(c, f, nil, out)
+}
+
+// forgetTopic takes a topic away, with the pulls that wait in it and the offsets that groups have in it, and reports whether
+// there were such.
+func (n *Node) forgetTopic(name string, out *Output) bool {
+	for _, q := range n.topics.byName[name].queues {
+		n.expel(q, out)
+	}
+	n.topics.remove(name)
+	return n.offsets.clean(func(p *progress) bool { return p.topic == name })
 }

@@ -119,20 +119,21 @@ type QueueStats struct {
 }
 
 // AppendTopicStats appends the body that answers GET_TOPIC_STATS_INFO; as in Apache's, the keys of the table are objects.
-func AppendTopicStats(dst []byte, queues []QueueStats) []byte {
-	dst = append(dst, `{"offsetTable":{`...)
-	for i, q := range queues {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(appendMessageQueue(dst, q.Queue), ':')
-		o := beginObject(dst)
-		o.integer("lastUpdateTimestamp", q.LastUpdateTimestamp)
-		o.integer("maxOffset", q.MaxOffset)
-		o.integer("minOffset", q.MinOffset)
-		dst = o.end()
-	}
-	return append(dst, `}}`...)
+// rate is the messages put in a second, in thousandths.
+func AppendTopicStats(dst []byte, queues []QueueStats, rate int64) []byte {
+	o := beginObject(dst)
+	o.with("offsetTable", func(dst []byte) []byte {
+		return appendQueueTable(dst, len(queues), func(dst []byte, i int) []byte {
+			q := &queues[i]
+			o := beginObject(append(appendMessageQueue(dst, q.Queue), ':'))
+			o.integer("lastUpdateTimestamp", q.LastUpdateTimestamp)
+			o.integer("maxOffset", q.MaxOffset)
+			o.integer("minOffset", q.MinOffset)
+			return o.end()
+		})
+	})
+	o.thousandths("topicPutTps", rate)
+	return o.end()
 }
 
 // ParseTopicStats reads the body that answers GET_TOPIC_STATS_INFO. It errs with ErrBody.
@@ -142,10 +143,8 @@ func ParseTopicStats(body []byte) (queues []QueueStats, err error) {
 			s.skip(0)
 			return
 		}
-		s.object(func(key []byte) {
-			k := scanner{b: key}
-			q := QueueStats{Queue: k.messageQueue()}
-			s.bad = s.bad || !k.end()
+		s.queueTable(func(queue MessageQueue) {
+			q := QueueStats{Queue: queue}
 			s.queueStats(&q)
 			queues = append(queues, q)
 		})

@@ -47,7 +47,9 @@ var bodies = []struct {
 	{name: "subscription group", bytes: AppendSubscriptionGroup(nil, exampleGroup), want: exampleGroup, parse: parser1(ParseSubscriptionGroup)},
 	{name: "subscription groups", bytes: exampleGroups.Append(nil), want: exampleGroups, parse: parser1(ParseSubscriptionGroupTable)},
 	{name: "HA status", bytes: exampleHA.Append(nil), want: exampleHA, parse: parser1(ParseHARuntimeInfo)},
-	{name: "topic stats", bytes: AppendTopicStats(nil, exampleStats), want: exampleStats, parse: parser1(ParseTopicStats), objectly: true},
+	{name: "topic stats", bytes: AppendTopicStats(nil, exampleStats, 1500), want: exampleStats, parse: parser1(ParseTopicStats), objectly: true},
+	{name: "consume stats", bytes: exampleProgress.Append(nil), want: exampleProgress, parse: parser1(ParseConsumeStatsBody), objectly: true},
+	{name: "reset offsets", bytes: AppendResetOffsets(nil, exampleAssigned), want: exampleAssigned, parse: parser1(ParseResetOffsets), objectly: true},
 }
 
 var (
@@ -62,6 +64,8 @@ var (
 	exampleOffsets      = ConsumerOffsetTable{[]GroupOffsets{{"T", "g", []QueueOffset{{0, 12}, {1, 0}}}}, exampleTopics.DataVersion}
 	exampleDelays       = DelayOffsetTable{[]QueueOffset{{1, 10}, {18, 2}}, exampleTopics.DataVersion}
 	exampleGroups       = SubscriptionGroupTable{[]SubscriptionGroup{exampleGroup}, exampleTopics.DataVersion}
+	exampleProgress     = ConsumeStats{Queues: []QueueProgress{{exampleQueues[0], 9, 5, 7, 1700000000000}, {exampleQueues[1], 1, 0, 0, 0}}}
+	exampleAssigned     = []AssignedOffset{{exampleQueues[0], 3}, {exampleQueues[1], 0}}
 	exampleHA           = HARuntimeInfo{true, 1000, 1, []HAConnection{{"127.0.0.1:5", 900, 100, true, 7, 950}}, HAClient{"m:1", 1, 2, 3, 4, 5, true}}
 	exampleStats        = []QueueStats{{exampleQueues[0], 1, 2, 3}, {exampleQueues[1], 4, 5, 6}}
 )

@@ -71,6 +71,15 @@ func (f *Frame) IsResponse() bool { return f.Flag&FlagResponse != 0 }
 // IsOneway reports whether f is a request that must not be answered.
 func (f *Frame) IsOneway() bool { return f.Flag&FlagOneway != 0 }
 
+// Clone returns a copy of f that aliases nothing. f must be one that Decode has returned.
+func (f *Frame) Clone() Frame {
+	copied, _, err := Decode(Append(nil, f))
+	if err != nil {
+		panic("remoting: a decoded frame cannot be encoded: " + err.Error())
+	}
+	return copied
+}
+
 // CodeName returns RocketMQ's name of f's code.
 func (f *Frame) CodeName() string {
 	if f.IsResponse() {

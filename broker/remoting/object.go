@@ -30,6 +30,17 @@ func (o *object) integer(key string, value int64) {
 	o.b = strconv.AppendInt(o.b, value, 10)
 }
 
+// thousandths appends a member that is value/1000 with three decimals.
+func (o *object) thousandths(key string, value int64) {
+	o.name(key)
+	o.b = appendThousandths(o.b, value)
+}
+
+func appendThousandths(dst []byte, value int64) []byte {
+	dst = append(strconv.AppendInt(dst, value/1000, 10), '.')
+	return append(dst, byte('0'+value/100%10), byte('0'+value/10%10), byte('0'+value%10))
+}
+
 func (o *object) boolean(key string, value bool) {
 	o.name(key)
 	o.b = strconv.AppendBool(o.b, value)

@@ -134,6 +134,14 @@ func (w *Writer) Bool(key string, value bool) {
 	}
 }
 
+// Fields appends all fields of e.
+func (w *Writer) Fields(e Ext) {
+	var f Field
+	for c := e.walk(); c.next(&f); {
+		w.field(&f)
+	}
+}
+
 // field appends a decoded field of either form.
 func (w *Writer) field(f *Field) {
 	value := f.Text()

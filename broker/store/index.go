@@ -124,6 +124,9 @@ func (s *Store) Queue(topic string, id int32) (*Queue, error) {
 	return q, nil
 }
 
+// Has reports whether the queue is there: whoever only looks must not create queues.
+func (s *Store) Has(topic string, id int32) bool { return s.byKey[queueKey{topic, id}] != nil }
+
 // Queues returns all queues by topic and queue id. The caller must not change the slice.
 func (s *Store) Queues() []*Queue { return s.list }
 

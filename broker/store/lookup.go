@@ -156,3 +156,23 @@ func (s *Store) Loaded(j *LoadJob) error {
 	}
 	return j.err
 }
+
+// Unit is one unit of a consume queue.
+type Unit struct {
+	Phys  int64 // physical offset of the record
+	Bytes int32
+	Tags  int64
+}
+
+// Units returns the first of count units of q from queue offset from on, as far as they are in memory, and nil when the first
+// one is not: a Lookup then says what is to be loaded.
+func (s *Store) Units(q *Queue, from int64, count int) (units []Unit) {
+	for o := max(from, q.min); o < q.next && len(units) < count; o++ {
+		u, ok := q.unit(o)
+		if !ok {
+			break
+		}
+		units = append(units, Unit{u.phys, u.size, u.tags})
+	}
+	return units
+}
