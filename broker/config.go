@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast/broker/durability"
+	"holdfast/broker/remoting"
 	"holdfast/broker/replica"
 )
 
@@ -36,6 +37,14 @@ type Config struct {
 	MaxMessageBytes  int   // maxMessageSize, body bytes
 	MaxPullBytes     int   // maxTransferBytesOnMessageInMemory
 	MaxPullMessages  int32 // maxTransferCountOnMessageInMemory
+	DiskPullBytes    int   // maxTransferBytesOnMessageInDisk
+	DiskPullMessages int32 // maxTransferCountOnMessageInDisk
+	// InMemoryBytes is how far behind the end of the log a message counts as in memory; a pull that is farther behind gets less
+	// at once, and its consumer is sent to a slave. In RocketMQ accessMessageInMemoryMaxRatio percent of the machine's memory; 0:
+	// everything counts as in memory.
+	InMemoryBytes    int64
+	Permission       int32 // brokerPermission: of sends (2) and pulls (4)
+	ConfKept         bool  // changes of the configuration are put out as a Save of ConfName
 	ResetToZeroBelow bool  // 4.9.3 and before: an offset beyond the end of a queue that begins at 0 is reset to 0
 
 	RegisterInterval time.Duration // registerNameServerPeriod
@@ -75,7 +84,8 @@ func DefaultConfig(p durability.Profile) Config {
 		ClusterName: "DefaultCluster", BrokerName: "broker-a",
 		Choice:          durability.DefaultChoice(p),
 		AutoCreateTopic: true, AutoCreateGroup: true, DefaultQueues: 8,
-		MaxMessageBytes: 4 << 20, MaxPullBytes: 256 << 10, MaxPullMessages: 32,
+		MaxMessageBytes: 4 << 20, MaxPullBytes: 256 << 10, MaxPullMessages: 32, DiskPullBytes: 64 << 10, DiskPullMessages: 8,
+		Permission:       remoting.PermRead | remoting.PermWrite,
 		RegisterInterval: 30 * time.Second, OffsetsInterval: 5 * time.Second, ChannelExpired: 120 * time.Second,
 		LockLife: 60 * time.Second, CallTimeout: 3 * time.Second,
 		SyncInterval: 60 * time.Second, SyncFirst: 60 * time.Second,

@@ -128,6 +128,10 @@ func (t *saveTable) busy() bool {
 
 // saved takes the end of a save.
 func (n *Node) saved(name string, err error, out *Output) {
+	if name == ConfName {
+		n.savedConf(err, out)
+		return
+	}
 	if err != nil {
 		note(out, true, "save of %s: %v", name, err)
 	}
@@ -167,7 +171,7 @@ func (n *Node) stop(out *Output) {
 // stopped tells the driver when nothing is outstanding. What is not being written by then cannot be: the front of a record
 // whose rest the master has not sent, or all on a full disk.
 func (n *Node) stopped(out *Output) {
-	idle := !n.writing && !n.syncing && !n.auxing && !n.cut.running && !n.saves.busy() && n.calls.len() == 0
+	idle := !n.writing && !n.syncing && !n.auxing && !n.cut.running && !n.saves.busy() && !n.confSaving && n.calls.len() == 0
 	out.Stopped = n.stopping && idle
 }
 

@@ -70,6 +70,10 @@ type Node struct {
 	relays      relayTable
 	control     *membership // nil: no controller
 	confVersion remoting.DataVersion
+	confAnswers []Reply // to changes of the configuration whose save has not ended
+	confSaved   int     // of confAnswers: what the running save holds
+	confSaving  bool
+	confLater   string  // lines for the next save
 	pushes      int32   // opaque of the last request to a client
 	outflows    int     // counters of groups in topics
 	outRest     outflow // of those beyond the limit

@@ -10,6 +10,7 @@ import (
 
 // poll is one pull while it is served or parked.
 type poll struct {
+	group    *group
 	conn     ConnID
 	opaque   int32
 	form     remoting.Form
@@ -161,7 +162,7 @@ func (n *Node) wake(p *poll, out *Output) {
 	if n.visible(p.queue) <= p.from {
 		return
 	}
-	if ranges, found := n.store.Lookup(p.queue.store, p.from, n.wanted(p), nil); found.Count > 0 || found.Load != nil {
+	if ranges, found := n.find(p); found.Count > 0 || found.Load != nil {
 		n.polls.unpark(p)
 		p.deadline = 0
 		n.deliver(p, ranges, found, out)

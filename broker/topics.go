@@ -125,7 +125,7 @@ func (n *Node) autoCreate(s *Send, out *Output) *topic {
 		return n.putTopic(remoting.TopicConfig{Name: name, ReadQueues: 1, WriteQueues: 1, Perm: remoting.PermRead | remoting.PermWrite}, out)
 	}
 	template := n.topics.get(s.DefaultTopic)
-	if template == nil || template.conf.Perm&remoting.PermInherit == 0 {
+	if template == nil || template.conf.Perm&remoting.PermInherit == 0 || template.conf.Name == templateTopic && !n.cfg.AutoCreateTopic {
 		return nil
 	}
 	queues := min(s.DefaultQueues, template.conf.WriteQueues)

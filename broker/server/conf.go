@@ -6,13 +6,13 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/magiconair/properties"
 
+	"holdfast/broker"
 	"holdfast/broker/durability"
+	"holdfast/broker/setting"
 )
 
 // ErrConf says that a broker.conf cannot be used; the text names file, line, key and what is allowed.
@@ -45,75 +45,49 @@ type key struct {
 	inert string
 }
 
-// keys are all properties that are understood, under RocketMQ's own names, and those that only this broker has.
+// keys are all properties that are understood, under RocketMQ's own names, and those that only this broker has: the node's
+// settings, those of what is around it, and what is accepted and does nothing.
+var keys = append(nodeKeys(), fileKeys...)
+
+func nodeKeys() (keys []key) {
+	for _, s := range broker.Settings() {
+		keys = append(keys, key{name: s.Name, set: func(c *conf, v string) error { return s.Set(&c.Node, v) }})
+	}
+	return keys
+}
+
+func fileKey(s setting.Setting[conf]) key { return key{name: s.Name, set: s.Set} }
+
 // Source: BrokerConfig, MessageStoreConfig, NettyServerConfig (RocketMQ 5.3.3, 4.9.8).
-var keys = []key{
-	{name: "brokerClusterName", set: text(func(c *conf) *string { return &c.Node.ClusterName })},
-	{name: "brokerName", set: text(func(c *conf) *string { return &c.Node.BrokerName })},
-	{name: "brokerId", set: whole(func(c *conf) *int64 { return &c.Node.BrokerID }, 0, 1<<31)},
-	{name: "brokerIP1", set: text(func(c *conf) *string { return &c.brokerIP1 })},
-	{name: "brokerIP2", set: text(func(c *conf) *string { return &c.brokerIP2 })},
-	{name: "listenPort", set: whole(func(c *conf) *int { return &c.listenPort }, 0, 65535)},
-	{name: "haListenPort", set: whole(func(c *conf) *int { return &c.haPort }, 0, 65535)},
-	{name: "haMasterAddress", set: text(func(c *conf) *string { return &c.Node.HA.MasterAddr })},
-	{name: "namesrvAddr", set: func(c *conf, v string) error {
-		c.Node.NameServers = Addresses(v)
-		return nil
-	}},
-	{name: "brokerRole", set: word(func(c *conf) *durability.Role { return &c.Node.Choice.Role }, durability.AsyncMaster, durability.SyncMaster, durability.Slave)},
-	{name: "flushDiskType", set: word(func(c *conf) *durability.FlushType { return &c.Node.Choice.FlushType }, durability.AsyncFlush, durability.SyncFlush)},
-	{name: "holdfastProfile", set: word(func(c *conf) *durability.Profile { return &c.Node.Choice.Profile }, durability.RocketMQ4, durability.RocketMQ5, durability.Holdfast)},
-	{name: "inSyncReplicas", set: whole(func(c *conf) *int { return &c.Node.Choice.InSync }, 1, 32)},
-	{name: "transientStorePoolEnable", set: boolean(func(c *conf) *bool { return &c.Node.Choice.TransientPool })},
-	{name: "flushIntervalCommitLog", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.FlushInterval }, 1)},
-	{name: "flushCommitLogLeastPages", set: whole(func(c *conf) *int { return &c.Node.Choice.FlushPages }, 0, 1<<20)},
-	{name: "flushCommitLogThoroughInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.FlushThorough }, 1)},
-	{name: "commitIntervalCommitLog", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.CommitInterval }, 1)},
-	{name: "syncFlushTimeout", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.DiskTimeout }, 1)},
-	{name: "slaveTimeout", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.SlaveTimeout }, 1)},
-	{name: "haSlaveFallbehindMax", set: whole(func(c *conf) *int64 { return &c.Node.Choice.MaxBehind }, 1, 1<<40)},
-	{name: "haSendHeartbeatInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.HA.HeartbeatInterval }, 1)},
-	{name: "haHousekeepingInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.HA.Housekeeping }, 1)},
-	{name: "haTransferBatchSize", set: whole(func(c *conf) *int { return &c.Node.HA.BatchBytes }, 1, 4<<20)},
-	{name: "holdfastHaReconnectInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.HA.ReconnectInterval }, 1)},
-	{name: "enableControllerMode", set: boolean(func(c *conf) *bool { return &c.Node.Choice.Controlled })},
-	{name: "controllerAddr", set: text(func(c *conf) *string { return &c.Node.Controller })},
-	{name: "brokerHeartbeatInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.BeatInterval }, 1)},
-	{name: "haMaxTimeSlaveNotCatchup", set: millis(func(c *conf) *time.Duration { return &c.Node.MaxTimeBehind }, 1)},
-	{name: "slaveReadEnable", set: boolean(func(c *conf) *bool { return &c.Node.SlaveReadEnable })},
-	{name: "autoCreateTopicEnable", set: boolean(func(c *conf) *bool { return &c.Node.AutoCreateTopic })},
-	{name: "autoCreateSubscriptionGroup", set: boolean(func(c *conf) *bool { return &c.Node.AutoCreateGroup })},
-	{name: "defaultTopicQueueNums", set: whole(func(c *conf) *int32 { return &c.Node.DefaultQueues }, 1, 1024)},
-	{name: "maxMessageSize", set: whole(func(c *conf) *int { return &c.Node.MaxMessageBytes }, 1, 15<<20)},
-	{name: "maxTransferBytesOnMessageInMemory", set: whole(func(c *conf) *int { return &c.Node.MaxPullBytes }, 1, 8<<20)},
-	{name: "maxTransferCountOnMessageInMemory", set: whole(func(c *conf) *int32 { return &c.Node.MaxPullMessages }, 1, 1<<16)},
-	{name: "registerNameServerPeriod", set: millis(func(c *conf) *time.Duration { return &c.Node.RegisterInterval }, 1)},
-	{name: "holdfastSlaveSyncInterval", set: millis(func(c *conf) *time.Duration { c.Node.SyncFirst = 0; return &c.Node.SyncInterval }, 1)},
-	{name: "flushConsumerOffsetInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.OffsetsInterval }, 1)},
-	{name: "channelExpiredTimeout", set: millis(func(c *conf) *time.Duration { return &c.Node.ChannelExpired }, 1)},
-	{name: "storePathRootDir", set: text(func(c *conf) *string { return &c.storeRoot })},
-	{name: "storePathCommitLog", set: text(func(c *conf) *string { return &c.storeCommit })},
-	{name: "mappedFileSizeCommitLog", set: whole(func(c *conf) *int64 { return &c.Store.SegmentBytes }, 4096, 1<<31)},
+var fileKeys = []key{
+	fileKey(setting.Text("brokerIP1", func(c *conf) *string { return &c.brokerIP1 })),
+	fileKey(setting.Text("brokerIP2", func(c *conf) *string { return &c.brokerIP2 })),
+	fileKey(setting.Whole("listenPort", func(c *conf) *int { return &c.listenPort }, 0, 65535)),
+	fileKey(setting.Whole("haListenPort", func(c *conf) *int { return &c.haPort }, 0, 65535)),
+	fileKey(setting.Text("storePathRootDir", func(c *conf) *string { return &c.storeRoot })),
+	fileKey(setting.Text("storePathCommitLog", func(c *conf) *string { return &c.storeCommit })),
+	fileKey(setting.Whole("mappedFileSizeCommitLog", func(c *conf) *int64 { return &c.Store.SegmentBytes }, 4096, 1<<31)),
 	{name: "mappedFileSizeConsumeQueue", set: func(c *conf, v string) error {
-		if err := whole(func(c *conf) *int64 { return &c.Store.QueueFileBytes }, 20, 1<<30)(c, v); err != nil {
+		if err := setting.Whole("", func(c *conf) *int64 { return &c.Store.QueueFileBytes }, 20, 1<<30).Set(c, v); err != nil {
 			return err
 		}
 		c.Store.QueueFileBytes = (c.Store.QueueFileBytes + 19) / 20 * 20 // rounded up, as RocketMQ does
 		return nil
 	}},
 
-	{name: "metricsExporterType", set: word(func(c *conf) *exporterType { return &c.exporter }, exporterDisabled, exporterPrometheus)},
-	{name: "metricsPromExporterHost", set: text(func(c *conf) *string { return &c.promHost })},
-	{name: "metricsPromExporterPort", set: whole(func(c *conf) *int { return &c.promPort }, 0, 65535)},
+	fileKey(setting.Word("metricsExporterType", func(c *conf) *exporterType { return &c.exporter }, exporterDisabled, exporterPrometheus)),
+	fileKey(setting.Text("metricsPromExporterHost", func(c *conf) *string { return &c.promHost })),
+	fileKey(setting.Whole("metricsPromExporterPort", func(c *conf) *int { return &c.promPort }, 0, 65535)),
 	{name: "messageIndexEnable", set: func(c *conf, v string) error {
 		enabled := !c.Store.NoIndex
-		err := boolean(func(*conf) *bool { return &enabled })(c, v)
+		err := setting.Bool("", func(*conf) *bool { return &enabled }).Set(c, v)
 		c.Store.NoIndex = !enabled
 		return err
 	}},
-	{name: "maxHashSlotNum", set: whole(func(c *conf) *int32 { return &c.Store.MaxHashSlots }, 1, 1<<28)},
-	{name: "maxIndexNum", set: whole(func(c *conf) *int32 { return &c.Store.MaxIndexes }, 2, 1<<26)},
+	fileKey(setting.Whole("maxHashSlotNum", func(c *conf) *int32 { return &c.Store.MaxHashSlots }, 1, 1<<28)),
+	fileKey(setting.Whole("maxIndexNum", func(c *conf) *int32 { return &c.Store.MaxIndexes }, 2, 1<<26)),
 
+	fileKey(setting.Whole("accessMessageInMemoryMaxRatio", func(c *conf) *int { return &c.MemoryRatio }, 0, 100)),
 	{name: "totalReplicas", inert: "inSyncReplicas decides"},
 	{name: "minInSyncReplicas", inert: "needs slaveActingMaster or a controller in RocketMQ"},
 	{name: "enableAutoInSyncReplicas", inert: "needs slaveActingMaster in RocketMQ"},
@@ -139,7 +113,9 @@ func ReadConf(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConf, err)
 	}
-	return ParseConf(path, string(raw))
+	cfg, err := ParseConf(path, string(raw))
+	cfg.ConfPath, cfg.Node.ConfKept = path, true
+	return cfg, err
 }
 
 // ParseConf is ReadConf of a text; name stands for the file in errors.
@@ -219,9 +195,7 @@ func (c *conf) finish(name string) (Config, error) {
 }
 
 // Addresses splits a list of addresses at semicolons, commas and spaces.
-func Addresses(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ';' || r == ',' || r == ' ' })
-}
+func Addresses(list string) []string { return broker.Addresses(list) }
 
 func address(ip string, port int) (string, error) {
 	a, err := netip.ParseAddr(ip)
@@ -229,52 +203,6 @@ func address(ip string, port int) (string, error) {
 		return "", err
 	}
 	return netip.AddrPortFrom(a, uint16(port)).String(), nil
-}
-
-func text(field func(*conf) *string) func(*conf, string) error {
-	return func(c *conf, v string) error { *field(c) = v; return nil }
-}
-
-func word[T ~string](field func(*conf) *T, allowed ...T) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		if !slices.Contains(allowed, T(v)) {
-			return fmt.Errorf("allowed: %v", allowed)
-		}
-		*field(c) = T(v)
-		return nil
-	}
-}
-
-func boolean(field func(*conf) *bool) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		if v != "true" && v != "false" {
-			return errors.New("allowed: true, false")
-		}
-		*field(c) = v == "true"
-		return nil
-	}
-}
-
-func whole[T int | int32 | int64](field func(*conf) *T, low, high int64) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < low || n > high {
-			return fmt.Errorf("allowed: %d to %d", low, high)
-		}
-		*field(c) = T(n)
-		return nil
-	}
-}
-
-func millis(field func(*conf) *time.Duration, low int64) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if high := int64(24 * time.Hour / time.Millisecond); err != nil || n < low || n > high {
-			return fmt.Errorf("allowed: %d to %d (ms)", low, high)
-		}
-		*field(c) = time.Duration(n) * time.Millisecond
-		return nil
-	}
 }
 
 // lineOf returns the number of the last line of body that sets k.

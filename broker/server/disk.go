@@ -75,6 +75,11 @@ func (s *Server) load(job *store.LoadJob) {
 }
 
 func (s *Server) save(save broker.Save) {
-	err := vfs.WriteFile(s.fs, save.Name, save.Bytes)
+	var err error
+	if save.Name == broker.ConfName {
+		err = updateConf(s.cfg.ConfPath, string(save.Bytes))
+	} else {
+		err = vfs.WriteFile(s.fs, save.Name, save.Bytes)
+	}
 	s.newStepper().step(&broker.Event{Kind: broker.KindSaved, Name: save.Name, Err: err})
 }

@@ -32,6 +32,10 @@ type Config struct {
 	// FastListen is a second address for clients: slaves of Apache RocketMQ copy topics and groups' settings over the port two below
 	// their master's, and so do clients with vipChannelEnabled. One that is taken is left alone, with a warning. "" serves none.
 	FastListen string
+	ConfPath   string // the broker.conf that this is from; changes of the configuration go there. With Node.ConfKept
+	// MemoryRatio is the part of the machine's memory, in percent, within which from its end the log counts as in memory, unless
+	// Node.InMemoryBytes says it. accessMessageInMemoryMaxRatio, default 40.
+	MemoryRatio int
 	// MetricsListen is the address of /metrics, /healthz and /readyz; "" serves none.
 	MetricsListen string
 	Notes         []string
@@ -47,7 +51,7 @@ type Config struct {
 
 // DefaultConfig returns RocketMQ's defaults under the semantics of a profile.
 func DefaultConfig(p durability.Profile) Config {
-	return Config{Node: broker.DefaultConfig(p)}
+	return Config{Node: broker.DefaultConfig(p), MemoryRatio: 40}
 }
 
 // machine is what the driver needs of a node.
@@ -184,6 +188,9 @@ func newServer(cfg Config) *Server {
 	if s.cfg.Dial == nil {
 		dialer := net.Dialer{Timeout: 3 * time.Second}
 		s.cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }
+	}
+	if node := &s.cfg.Node; node.InMemoryBytes == 0 {
+		node.InMemoryBytes = memoryBytes() / 100 * int64(cfg.MemoryRatio)
 	}
 	s.disk.init()
 	s.calls.init(s)
