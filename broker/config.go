@@ -16,9 +16,11 @@ type Config struct {
 	ClusterName string         // brokerClusterName
 	BrokerName  string         // brokerName: masters and slaves of one group share it
 	BrokerID    int64          // brokerId: 0 is the master
-	Addr        netip.AddrPort // where clients reach the broker, as the name server tells them
+	Addr        netip.AddrPort // where clients reach the broker: what name servers tell them, and what message ids hold
 	HAAddr      netip.AddrPort // where slaves reach it; the zero value when it serves none
-	NameServers []string       // addresses; registered at each
+	// Advertised and HAAdvertised replace Addr and HAAddr in what name servers tell: a host name with its port; "" replaces nothing.
+	Advertised, HAAdvertised string
+	NameServers              []string // addresses; registered at each
 
 	Choice durability.Choice // what makes up the contract
 	HA     replica.Config    // of classic HA; its Role and Guard follow from Choice
@@ -70,12 +72,19 @@ type Limits struct {
 	OffsetKeys int   // topic@group pairs with offsets
 	Inquiries  int   // requests that read the store
 	Relays     int   // requests passed on to clients and not answered
+	QueuePolls int   // parked pulls of one queue: all of them are answered by one message
+
+	ControlBytes  int // body of a request that carries no message: it is read while nothing else is done
+	Subscriptions int // groups in one heartbeat, and topics of one of them
+	FilterBytes   int // expression of tags: every message that is looked at is held against each of them
+	Locks         int // queues that are locked
+	LocksAtOnce   int // ... by one request
 }
 
 // DefaultLimits are generous for a test cluster and small against memory.
 func DefaultLimits() Limits {
 	return Limits{Waiters: 1 << 20, Polls: 1 << 17, Topics: 10_000, Groups: 10_000, Queues: 1024, GroupSize: 10_000, PullBytes: 8 << 20, OffsetKeys: 100_000,
-		Inquiries: 1024, Relays: 1024}
+		Inquiries: 1024, Relays: 1024, QueuePolls: 8192, ControlBytes: 1 << 20, Subscriptions: 1024, FilterBytes: 4 << 10, Locks: 10_000, LocksAtOnce: 1024}
 }
 
 // DefaultConfig returns RocketMQ's defaults under the semantics of a profile.
@@ -171,4 +180,23 @@ func (c *Config) haConfig() replica.Config {
 		ha.Guard = replica.GuardAll
 	}
 	return ha
+}
+
+// clientAddr returns where clients reach the broker, as they are told.
+func (c *Config) clientAddr() string {
+	if c.Advertised != "" {
+		return c.Advertised
+	}
+	return c.Addr.String()
+}
+
+// slaveAddr returns where slaves reach the broker, as they are told; "" when it serves none.
+func (c *Config) slaveAddr() string {
+	switch {
+	case !c.HAAddr.IsValid():
+		return ""
+	case c.HAAdvertised != "":
+		return c.HAAdvertised
+	}
+	return c.HAAddr.String()
 }

@@ -165,6 +165,9 @@ func (n *Node) saveOffsets(out *Output) {
 func (n *Node) stop(out *Output) {
 	n.stopping = true
 	n.saveOffsets(out)
+	n.saveLate(true, out)
+	n.calls.pending = nil // what a name server that is gone would have answered
+	n.releaseHeld(out)
 	n.unregisterBroker(out)
 }
 

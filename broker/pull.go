@@ -200,7 +200,7 @@ func (n *Node) suggested(p *poll, slow bool) int64 {
 
 // empty parks a pull that found nothing, or answers PULL_NOT_FOUND.
 func (n *Node) empty(p *poll, out *Output) {
-	if p.deadline > n.now.Mono && len(n.polls.heap) < n.cfg.Limits.Polls {
+	if p.deadline > n.now.Mono && n.polls.live < n.cfg.Limits.Polls && len(p.queue.polls)-p.queue.left < n.cfg.Limits.QueuePolls {
 		n.polls.park(p)
 		if p.queue.store.Next() > p.from { // appended, and not readable yet: it arrived when nobody waited
 			n.arrived(p.queue, n.marks.Appended)

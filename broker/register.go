@@ -92,10 +92,8 @@ func (n *Node) registerAt(addr string, out *Output) {
 		return
 	}
 	h := remoting.RegisterBrokerHeader{
-		BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID(),
-	}
-	if n.cfg.HAAddr.IsValid() {
-		h.HAServerAddr = n.cfg.HAAddr.String()
+		BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.clientAddr(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID(),
+		HAServerAddr: n.cfg.slaveAddr(),
 	}
 	body := remoting.RegisterBrokerBody{Topics: n.topics.table()}
 	for i := range body.Topics.Topics {
@@ -120,7 +118,7 @@ func (n *Node) unregisterBroker(out *Output) {
 	if n.brokerID() < 0 {
 		return
 	}
-	h := remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID()}
+	h := remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.clientAddr(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID()}
 	for _, addr := range n.cfg.NameServers {
 		n.call(addr, remoting.RequestUnregisterBroker, h.Append, nil, out)
 	}

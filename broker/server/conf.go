@@ -3,10 +3,12 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/magiconair/properties"
 
@@ -21,6 +23,7 @@ var ErrConf = errors.New("broker.conf")
 // conf is a broker.conf while it is read: what keys say before it becomes a Config.
 type conf struct {
 	Config
+	bindAddress            string
 	brokerIP1, brokerIP2   string
 	listenPort, haPort     int
 	storeRoot, storeCommit string
@@ -60,8 +63,9 @@ func fileKey(s setting.Setting[conf]) key { return key{name: s.Name, set: s.Set}
 
 // Source: BrokerConfig, MessageStoreConfig, NettyServerConfig (RocketMQ 5.3.3, 4.9.8).
 var fileKeys = []key{
-	fileKey(setting.Text("brokerIP1", func(c *conf) *string { return &c.brokerIP1 })),
-	fileKey(setting.Text("brokerIP2", func(c *conf) *string { return &c.brokerIP2 })),
+	fileKey(host("brokerIP1", func(c *conf) *string { return &c.brokerIP1 })),
+	fileKey(host("brokerIP2", func(c *conf) *string { return &c.brokerIP2 })),
+	fileKey(setting.Text("bindAddress", func(c *conf) *string { return &c.bindAddress })),
 	fileKey(setting.Whole("listenPort", func(c *conf) *int { return &c.listenPort }, 0, 65535)),
 	fileKey(setting.Whole("haListenPort", func(c *conf) *int { return &c.haPort }, 0, 65535)),
 	fileKey(setting.Text("storePathRootDir", func(c *conf) *string { return &c.storeRoot })),
@@ -75,6 +79,15 @@ var fileKeys = []key{
 		return nil
 	}},
 
+	fileKey(seconds("serverChannelMaxIdleTimeSeconds", func(c *conf) *time.Duration { return &c.Limits.Idle })),
+	fileKey(setting.Whole("holdfastMaxConnections", func(c *conf) *int { return &c.Limits.Connections }, 1, 1<<20)),
+	fileKey(setting.Whole("holdfastMaxConnectionsPerAddress", func(c *conf) *int { return &c.Limits.PerAddress }, 1, 1<<20)),
+	fileKey(setting.Whole("holdfastMaxSlaves", func(c *conf) *int { return &c.Limits.Slaves }, 1, 1<<10)),
+	fileKey(setting.Whole("holdfastMaxRequestsPerConnection", func(c *conf) *int { return &c.Limits.Requests }, 1, 1<<20)),
+	fileKey(setting.Whole("holdfastMaxUnreadBytes", func(c *conf) *int { return &c.Limits.UnreadBytes }, 1<<20, 1<<34)),
+	fileKey(setting.Whole("holdfastMaxLargeFrameBytes", func(c *conf) *int64 { return &c.Limits.LargeFrames }, 1<<20, 1<<40)),
+	fileKey(setting.Millis("holdfastFrameTimeout", func(c *conf) *time.Duration { return &c.Limits.FrameTime }, 1)),
+	fileKey(setting.Millis("holdfastWriteTimeout", func(c *conf) *time.Duration { return &c.Limits.WriteTime }, 1)),
 	fileKey(setting.Word("metricsExporterType", func(c *conf) *exporterType { return &c.exporter }, exporterDisabled, exporterPrometheus)),
 	fileKey(setting.Text("metricsPromExporterHost", func(c *conf) *string { return &c.promHost })),
 	fileKey(setting.Whole("metricsPromExporterPort", func(c *conf) *int { return &c.promPort }, 0, 65535)),
@@ -97,7 +110,7 @@ var fileKeys = []key{
 	{name: "deleteWhen", inert: "nothing is deleted by the clock"},
 	{name: "fileReservedTime", inert: "nothing is deleted by age"},
 	{name: "brokerIP2HostName", inert: "addresses only"},
-	{name: "listenAddress", inert: "brokerIP1 decides"},
+	{name: "listenAddress", inert: "bindAddress decides, or brokerIP1 without it"},
 	{name: "sendMessageThreadPoolNums", inert: "there are no thread pools"},
 	{name: "pullMessageThreadPoolNums", inert: "there are no thread pools"},
 	{name: "useReentrantLockWhenPutMessage", inert: "there is one lock"},
@@ -125,7 +138,7 @@ func ParseConf(name, body string) (Config, error) {
 		return Config{}, fmt.Errorf("%w: %s: %w", ErrConf, name, err)
 	}
 	profile := durability.Profile(p.GetString("holdfastProfile", string(durability.RocketMQ5)))
-	c := conf{Config: DefaultConfig(profile), brokerIP1: "127.0.0.1", listenPort: 10911, haPort: -1, promPort: 5557}
+	c := conf{Config: DefaultConfig(profile), listenPort: 10911, haPort: -1, promPort: 5557}
 	for _, k := range p.Keys() {
 		value := strings.TrimSpace(p.GetString(k, ""))
 		at := fmt.Sprintf("%s:%d", name, lineOf(body, k))
@@ -155,23 +168,12 @@ func (c *conf) finish(name string) (Config, error) {
 			c.haPort = 0
 		}
 	}
-	if c.brokerIP2 == "" {
-		c.brokerIP2 = c.brokerIP1
-	}
-	if c.Listen, err = address(c.brokerIP1, c.listenPort); err != nil {
-		return Config{}, fmt.Errorf("%w: %s: brokerIP1: %w", ErrConf, name, err)
-	}
-	if c.listenPort > fastPortBelow {
-		if c.FastListen, err = address(c.brokerIP1, c.listenPort-fastPortBelow); err != nil {
-			return Config{}, fmt.Errorf("%w: %s: brokerIP1: %w", ErrConf, name, err)
-		}
-	}
-	if c.HAListen, err = address(c.brokerIP2, c.haPort); err != nil {
-		return Config{}, fmt.Errorf("%w: %s: brokerIP2: %w", ErrConf, name, err)
+	if err := c.listenAt(name); err != nil {
+		return Config{}, err
 	}
 	if c.exporter == exporterPrometheus {
 		if c.promHost == "" {
-			c.promHost = c.brokerIP1
+			c.promHost, _, _ = net.SplitHostPort(c.Listen)
 		}
 		if c.MetricsListen, err = address(c.promHost, c.promPort); err != nil {
 			return Config{}, fmt.Errorf("%w: %s: metricsPromExporterHost: %w", ErrConf, name, err)
@@ -194,6 +196,71 @@ func (c *conf) finish(name string) (Config, error) {
 	return c.Config, nil
 }
 
+// listenAt says where the broker listens: at bindAddress, which is RocketMQ 5's key, and then brokerIP1 and brokerIP2 are only what
+// others are told; without it at brokerIP1 and brokerIP2 themselves, so that nothing is open to others by accident.
+// Source: NettyServerConfig.bindAddress (RocketMQ 5.3.3), whose default is 0.0.0.0.
+func (c *conf) listenAt(name string) (err error) {
+	c.Advertise, c.HAAdvertise = c.brokerIP1, c.brokerIP2
+	ip1, ip2, hint := c.brokerIP1, c.brokerIP2, "; bindAddress says where to listen when brokerIP1 and brokerIP2 are not addresses of this machine"
+	if c.bindAddress != "" {
+		ip1, ip2, hint = c.bindAddress, c.bindAddress, ""
+	}
+	if ip1 == "" {
+		ip1 = "127.0.0.1"
+	}
+	if ip2 == "" {
+		ip2 = ip1
+	}
+	if c.Listen, err = address(ip1, c.listenPort); err != nil {
+		return fmt.Errorf("%w: %s: listen for clients: %w%s", ErrConf, name, err, hint)
+	}
+	if c.listenPort > fastPortBelow {
+		if c.FastListen, err = address(ip1, c.listenPort-fastPortBelow); err != nil {
+			return fmt.Errorf("%w: %s: listen for clients: %w%s", ErrConf, name, err, hint)
+		}
+	}
+	if c.HAListen, err = address(ip2, c.haPort); err != nil {
+		return fmt.Errorf("%w: %s: listen for slaves (brokerIP2): %w%s", ErrConf, name, err, hint)
+	}
+	return nil
+}
+
+// Properties returns the effective configuration as broker.conf would hold it.
+func (c *Config) Properties() string {
+	var b strings.Builder
+	b.WriteString(c.Node.Properties())
+	line := func(key string, value any) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s=%v\n", key, value)
+		}
+	}
+	host, port, _ := net.SplitHostPort(c.Listen)
+	line("bindAddress", host)
+	line("listenPort", port)
+	_, haPort, _ := net.SplitHostPort(c.HAListen)
+	line("haListenPort", haPort)
+	line("brokerIP1", c.Advertise)
+	line("brokerIP2", c.HAAdvertise)
+	line("storePathRootDir", c.StoreDir)
+	l := c.Limits.withDefaults()
+	line("serverChannelMaxIdleTimeSeconds", int64(l.Idle/time.Second))
+	line("holdfastMaxConnections", l.Connections)
+	line("holdfastMaxConnectionsPerAddress", l.PerAddress)
+	line("holdfastMaxSlaves", l.Slaves)
+	line("holdfastMaxRequestsPerConnection", l.Requests)
+	line("holdfastMaxUnreadBytes", l.UnreadBytes)
+	line("holdfastMaxLargeFrameBytes", l.LargeFrames)
+	line("holdfastFrameTimeout", l.FrameTime.Milliseconds())
+	line("holdfastWriteTimeout", l.WriteTime.Milliseconds())
+	if c.MetricsListen != "" {
+		host, port, _ = net.SplitHostPort(c.MetricsListen)
+		line("metricsExporterType", exporterPrometheus)
+		line("metricsPromExporterHost", host)
+		line("metricsPromExporterPort", port)
+	}
+	return b.String()
+}
+
 // Addresses splits a list of addresses at semicolons, commas and spaces.
 func Addresses(list string) []string { return broker.Addresses(list) }
 
@@ -203,6 +270,28 @@ func address(ip string, port int) (string, error) {
 		return "", err
 	}
 	return netip.AddrPortFrom(a, uint16(port)).String(), nil
+}
+
+// host is a host name or address that others are told.
+func host(name string, field func(*conf) *string) setting.Setting[conf] {
+	s := setting.Text(name, field)
+	s.Set = func(c *conf, v string) error {
+		*field(c) = v
+		return CheckAdvertise(v)
+	}
+	return s
+}
+
+// seconds is a time in whole seconds, at least one.
+func seconds(name string, field func(*conf) *time.Duration) setting.Setting[conf] {
+	return setting.Setting[conf]{Name: name, Set: func(c *conf, v string) error {
+		var n int64
+		if err := setting.Whole(name, func(*conf) *int64 { return &n }, 1, 24*60*60).Set(c, v); err != nil {
+			return err
+		}
+		*field(c) = time.Duration(n) * time.Second
+		return nil
+	}}
 }
 
 // lineOf returns the number of the last line of body that sets k.

@@ -70,6 +70,8 @@ func (s *Server) truncate(job *store.TruncateJob) {
 }
 
 func (s *Server) load(job *store.LoadJob) {
+	s.loads <- struct{}{}
+	defer func() { <-s.loads }()
 	job.Run() // the node learns the outcome from the job
 	s.newStepper().step(&broker.Event{Kind: broker.KindLoaded, Load: job})
 }
