@@ -13,14 +13,10 @@ import (
 
 // scheduleTopic holds delayed messages: queue n-1 those of level n, in the order of their deadlines, as a level has one
 // delay. Source: ScheduleMessageService (RocketMQ 5.3.3).
-const scheduleTopic = "SCHEDULE_TOPIC_XXXX"
+const scheduleTopic = message.ScheduleTopic
 
-// delays are what the levels 1 to 18 mean (messageDelayLevel). A level beyond the last means the last.
-var delays = [...]time.Duration{
-	time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second,
-	1 * time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute, 6 * time.Minute, 7 * time.Minute,
-	8 * time.Minute, 9 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour,
-}
+// delays are what the levels mean.
+var delays = message.Delays
 
 // deliverRetry is the pause before a delivery is tried again that the store refused.
 const deliverRetry = 100 * time.Millisecond

@@ -175,6 +175,8 @@ func (q *queueDump) record(phys int64, m *message.Record) error {
 		return err
 	case u.size == 0:
 		q.Unindexed++
+	case u.tags != message.UnitTags(m.Topic, m.Properties, m.StoreTimestamp):
+		q.differ("queue offset %d: unit with tags code %d, record with %d", o, u.tags, message.UnitTags(m.Topic, m.Properties, m.StoreTimestamp))
 	case u.phys != phys || int(u.size) != m.Size():
 		q.differ("queue offset %d: unit of %d bytes at %d, record of %d bytes at %d", o, u.size, u.phys, m.Size(), phys)
 	}
@@ -213,7 +215,7 @@ func (d *dumper) readQueues() error {
 		}
 		q.units.reader.close()
 		q.Min, q.Max, q.LogMin = q.units.first, o, max(0, q.LogMin)
-		if q.Max > q.LogMax {
+		if q.Max > q.LogMax && q.Units > 0 {
 			q.differ("%d units behind the last record", q.Max-q.LogMax)
 		}
 		if q.Differs != "" {

@@ -28,7 +28,7 @@ var be = binary.BigEndian
 // unit is an entry of a consume queue.
 type unit struct {
 	phys int64 // physical offset of the record
-	tags int64 // Java's hash of the record's tag, 0 without one
+	tags int64 // Java's hash of the record's tag, 0 without one; of a delayed message the time of its delivery
 	size int32 // bytes of the record
 }
 
@@ -163,7 +163,7 @@ func (s *Store) indexOwn(q *Queue, b []byte, phys, now int64) {
 		return
 	}
 	message.Patch(b, q.next, phys, now)
-	s.enqueue(q, unit{phys, message.TagsCode(r.Properties), int32(len(b))})
+	s.enqueue(q, unit{phys, message.UnitTags(r.Topic, r.Properties, now), int32(len(b))})
 }
 
 // indexFound gives the record b that stands at phys the place in its queue that it says it has. It returns why it
@@ -203,7 +203,7 @@ func (s *Store) indexFound(b []byte, phys int64) (reason string) {
 	for ; gap > 0; gap-- {
 		s.enqueue(q, unit{phys: phys, size: blankUnitSize})
 	}
-	s.enqueue(q, unit{phys, message.TagsCode(r.Properties), int32(len(b))})
+	s.enqueue(q, unit{phys, message.UnitTags(r.Topic, r.Properties, r.StoreTimestamp), int32(len(b))})
 	return ""
 }
 
