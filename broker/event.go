@@ -35,6 +35,7 @@ const (
 	KindWoke                  // the time asked for by Output.WakeAt has come
 	KindStop                  // the node is to stop: what is to be saved is put out, nothing more is accepted
 	KindTruncated             // the truncate job has run: Err
+	KindSpace                 // the disk was measured: Space
 )
 
 // Event is one thing that happened to a node. What it points to is valid during the Step only.
@@ -48,8 +49,12 @@ type Event struct {
 	Frame    *remoting.Frame
 	Replica  replica.Event // its Log is filled in by the node
 	Load     *store.LoadJob
+	Space    Space
 	Err      error
 }
+
+// Space is how full the disk of the store is, in bytes. Without a Total nobody knows.
+type Space struct{ Used, Total int64 }
 
 // Output is what one Step decided; everything in it may be done at once, in any order but that of the slices.
 type Output struct {
@@ -132,7 +137,6 @@ type Reply struct {
 	Code        int32
 	Form        remoting.Form
 	Kind        ReplyKind
-	Push        bool // a request of the broker to the client: no answer to anything
 	QueueID     int32
 	QueueOffset int64
 	PhysOffset  int64

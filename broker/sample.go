@@ -19,9 +19,7 @@ type Sample struct {
 	Fenced     bool // the controller was not reached in time: sends are refused
 	Stopping   bool
 	Halted     error
-	Permission int32
-	Names      int // name servers
-	Away       int // of these, whose last registration failed
+	Away       int // name servers whose last registration failed
 	Topics     int
 	Groups     int
 	Waiting    int // sends that wait for flush or replica
@@ -34,9 +32,9 @@ type Sample struct {
 // Sample returns the present values.
 func (n *Node) Sample() Sample {
 	s := Sample{
-		Marks: n.store.Marks(), Leads: n.role == roleMaster, Full: n.full, Fenced: n.control.fenced(n.now.Mono), Stopping: n.stopping, Halted: n.halted,
-		Permission: n.cfg.Permission, Names: len(n.cfg.NameServers), Away: len(n.away), Topics: len(n.topics.sorted), Groups: len(n.groups.sorted),
-		Waiting: n.waiters.len(), Loading: len(n.polls.loading), Parked: n.polls.live, Unlabelled: n.outRest.Outflow,
+		Marks: n.store.Marks(), Leads: n.role == roleMaster, Full: n.full || n.crowded, Fenced: n.control.fenced(n.now.Mono), Stopping: n.stopping, Halted: n.halted,
+		Away: len(n.away), Topics: len(n.topics.sorted), Groups: len(n.groups.sorted),
+		Waiting: n.waiters.len(), Loading: len(n.polls.loading), Parked: len(n.polls.heap), Unlabelled: n.outRest.Outflow,
 	}
 	s.Peers = len(n.replica.Peers(nil))
 	return s

@@ -24,8 +24,6 @@ var (
 // connection ends.
 type caller struct {
 	s      *Server
-	ctx    context.Context // ends when the caller is closed: nobody waits for a connection any more
-	cancel func()
 	mu     sync.Mutex
 	paths  map[string]*path
 	closed bool
@@ -50,10 +48,7 @@ type answer struct {
 	err   error
 }
 
-func (c *caller) init(s *Server) {
-	c.s, c.paths = s, map[string]*path{}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-}
+func (c *caller) init(s *Server) { c.s, c.paths = s, map[string]*path{} }
 
 // do sends a call and hands its outcome to the node.
 func (c *caller) do(call broker.Call) {
@@ -80,7 +75,7 @@ func (s *Server) noteJoined(a *answer) {
 }
 
 func (c *caller) ask(call broker.Call) answer {
-	ctx, cancel := context.WithTimeout(c.ctx, call.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), call.Timeout)
 	defer cancel()
 	l, err := c.line(ctx, call.Addr)
 	if err != nil {
@@ -217,7 +212,6 @@ func (l *line) end(err error) {
 }
 
 func (c *caller) close() {
-	c.cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

@@ -1,6 +1,9 @@
 package server
 
 import (
+	"runtime"
+	"time"
+
 	"holdfast/broker"
 	"holdfast/broker/store"
 	"holdfast/broker/vfs"
@@ -56,7 +59,35 @@ func (s *Server) auxer() {
 	for {
 		select {
 		case job := <-s.disk.aux:
+			expires := job.Expires()
 			st.step(&broker.Event{Kind: broker.KindAuxDone, Err: job.Run()})
+			if expires {
+				runtime.GC() // files that were removed are closed, and their space is free, when nobody can read them any more
+			}
+		case <-s.disk.quit:
+			return
+		}
+	}
+}
+
+// measureInterval is how often the disk is measured. Source: MessageStoreConfig.cleanResourceInterval (RocketMQ 5.5.0).
+const measureInterval = 10 * time.Second
+
+// caretaker measures the disk now and then. Without a directory there is none; time goes on all the same.
+func (s *Server) caretaker() {
+	st := s.newStepper()
+	ticker := time.NewTicker(measureInterval)
+	defer ticker.Stop()
+	for {
+		ev := broker.Event{Kind: broker.KindSpace}
+		if s.cfg.StoreDir != "" && s.cfg.FS == nil {
+			if space, err := measure(s.cfg.StoreDir); err == nil {
+				ev.Space = space
+			}
+		}
+		st.step(&ev)
+		select {
+		case <-ticker.C:
 		case <-s.disk.quit:
 			return
 		}
@@ -70,18 +101,11 @@ func (s *Server) truncate(job *store.TruncateJob) {
 }
 
 func (s *Server) load(job *store.LoadJob) {
-	s.loads <- struct{}{}
-	defer func() { <-s.loads }()
 	job.Run() // the node learns the outcome from the job
 	s.newStepper().step(&broker.Event{Kind: broker.KindLoaded, Load: job})
 }
 
 func (s *Server) save(save broker.Save) {
-	var err error
-	if save.Name == broker.ConfName {
-		err = updateConf(s.cfg.ConfPath, string(save.Bytes))
-	} else {
-		err = vfs.WriteFile(s.fs, save.Name, save.Bytes)
-	}
+	err := vfs.WriteFile(s.fs, save.Name, save.Bytes)
 	s.newStepper().step(&broker.Event{Kind: broker.KindSaved, Name: save.Name, Err: err})
 }

@@ -142,14 +142,14 @@ func TestConf(t *testing.T) {
 		}
 	}
 	cfg, err := ParseConf("b.conf", good+"brokerRole=SYNC_MASTER\ninSyncReplicas=2\nflushDiskType=SYNC_FLUSH\nnamesrvAddr=a:1;b:2\n"+
-		"mappedFileSizeConsumeQueue=50\nfileReservedTime=72\nstorePathCommitLog=/x/commitlog\nholdfastProfile=rocketmq-4.9\nhaListenPort=7\n")
+		"mappedFileSizeConsumeQueue=50\ntraceTopicEnable=false\nstorePathCommitLog=/x/commitlog\nholdfastProfile=rocketmq-4.9\nhaListenPort=7\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want(t, "contract", cfg.Node.Choice.Contract().Name, "SYNC_MASTER+SYNC_FLUSH")
 	want(t, "name servers", label("%v", cfg.Node.NameServers), "[a:1 b:2]")
 	want(t, "queue files are whole units", cfg.Store.QueueFileBytes, 60)
-	want(t, "notes", label("%v", cfg.Notes), "[b.conf:9: fileReservedTime has no effect: nothing is deleted by age]")
+	want(t, "notes", label("%v", cfg.Notes), "[b.conf:9: traceTopicEnable has no effect: there is no trace topic]")
 	want(t, "replication port", cfg.HAListen, "127.0.0.1:7")
 	want(t, "no fast port below port 0", cfg.FastListen, "")
 	if cfg, err = ParseConf("b.conf", "brokerIP1=127.0.0.3\nlistenPort=10911\nstorePathRootDir=/x\n"); err != nil {

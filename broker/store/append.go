@@ -31,6 +31,9 @@ func (s *Store) Append(q *Queue, b []byte, n int, now int64) (phys, queueOffset 
 		s.rollOver()
 	}
 	phys, queueOffset = s.marks.Appended, q.next
+	if phys%s.cfg.SegmentBytes == 0 {
+		s.segment(phys).begun = now
+	}
 	at := phys
 	for rest := b; n > 0; n-- {
 		size, _ := message.RecordBytes(rest)
@@ -167,6 +170,9 @@ func (s *Store) indexNext() (n int64, reason string) {
 	}
 	if cap(s.scratch) < size {
 		s.scratch = make([]byte, 0, size)
+	}
+	if fileLeft == s.cfg.SegmentBytes {
+		defer func() { s.segment(at).begun = s.lastTime }()
 	}
 	// What gather returns must not become the scratch: where the record lies in one chunk it is the log's own memory, and
 	// the next record that lies in two would be gathered on top of it.

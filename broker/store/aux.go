@@ -32,6 +32,7 @@ type AuxJob struct {
 	keySegs []*segment // the files of the log whose keys are to be put into index files
 	keyed   int64      // up to where they are
 	keySync bool       // index files are synced
+	expiry  expiry     // files to remove: the job does nothing else
 	file    vfs.File   // the checkpoint
 	slot    slot
 
@@ -73,6 +74,9 @@ func queueName(dir string, base int64) string { return fmt.Sprintf("%s/%020d", d
 // be due earlier when much is appended.
 func (s *Store) AuxDue() time.Duration {
 	j := &s.aux
+	if s.expire.to != 0 && !j.taken && s.err == nil && !s.truncate.taken {
+		return 1
+	}
 	if j.taken || s.err != nil || s.truncate.taken || s.syncedRecords() <= s.saved.synced {
 		return 0
 	}
@@ -85,6 +89,10 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 	j := &s.aux
 	if j.taken || s.err != nil || s.truncate.taken {
 		return nil
+	}
+	if s.expire.to != 0 {
+		s.prepareExpiry()
+		return j
 	}
 	end := s.syncedRecords()
 	timed := end > s.saved.synced && now-j.lastRun >= s.cfg.CheckpointEvery
@@ -111,7 +119,7 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 func (s *Store) prepareAux(checkpoint, syncQueues bool) {
 	j := &s.aux
 	j.Gen, j.taken, j.store, j.parts, j.upto = s.marks.Gen, true, s, j.parts[:0], s.syncedRecords()
-	j.checkpoint, j.syncQueues = checkpoint, syncQueues
+	j.checkpoint, j.syncQueues, j.expiry = checkpoint, syncQueues, expiry{}
 	units, queues := s.units, s.known
 	for _, q := range s.dirty {
 		to := q.below(q.saved, j.upto)
@@ -138,6 +146,9 @@ func (s *Store) prepareAux(checkpoint, syncQueues bool) {
 
 // Run does it. Whoever runs it holds no lock; nothing else may use the job meanwhile.
 func (j *AuxJob) Run() error {
+	if j.expiry.to != 0 {
+		return j.runExpiry()
+	}
 	for i := range j.parts {
 		if err := j.writeUnits(&j.parts[i]); err != nil {
 			return err
@@ -272,6 +283,10 @@ func (s *Store) AuxDone(gen int32, err error) {
 		s.fail(err)
 		return
 	case gen != s.marks.Gen:
+		return
+	}
+	if j.expiry.to != 0 {
+		s.expired()
 		return
 	}
 	for i := range j.parts {

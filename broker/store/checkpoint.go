@@ -36,6 +36,7 @@ type slot struct {
 	logicsTime int64 // store time of the record before indexed, Unix ms (logicsMsgTimestamp)
 	clean      bool  // the store was closed: nothing lies behind synced
 
+	min       int64   // the log begins here, what lies below is to be removed; 0: at its first file
 	keyLayout int64   // of the index files, packed; 0: there are none
 	keyed     int64   // <= synced: the keys of all records below are in index files on disk
 	keyFile   keyFile // the last of them, as it is on disk; the zero value without any
@@ -69,7 +70,7 @@ func (c *slot) encode() []byte {
 // fields returns where the numbers of a slot are, in the order in which they stand in the file; clean is the last.
 func (c *slot) fields(clean *int64) []*int64 {
 	return []*int64{&c.seq, &c.segment, &c.queueFile, &c.synced, &c.indexed, &c.units, &c.queues, &c.physicTime, &c.logicsTime,
-		&c.keyLayout, &c.keyed, &c.keyFile.name, &c.keyTime, clean}
+		&c.keyLayout, &c.keyed, &c.keyFile.name, &c.keyTime, &c.min, clean}
 }
 
 // decodeSlot returns the slot in b, and whether there is a valid one.

@@ -27,6 +27,13 @@ func (s *Store) Close() error {
 
 // closeClean writes the last checkpoint.
 func (s *Store) closeClean() error {
+	if s.expire.to != 0 {
+		s.prepareExpiry()
+		err := s.aux.Run()
+		if s.AuxDone(s.marks.Gen, err); err != nil {
+			return err
+		}
+	}
 	s.aux.keySync = true
 	s.prepareAux(true, true)
 	s.aux.slot.clean = s.bad == nil

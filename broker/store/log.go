@@ -24,6 +24,7 @@ func (s *Store) syncedRecords() int64 { return min(s.marks.Synced, s.marks.Index
 type segment struct {
 	base  int64 // physical offset of the first byte, the file's name
 	file  vfs.File
+	begun int64 // store time of the first record, Unix ms; 0: not known
 	ready bool
 }
 

@@ -151,6 +151,9 @@ func (s *Store) Loaded(j *LoadJob) error {
 	if j.queue != nil && j.gen != s.marks.Gen {
 		return nil
 	}
+	if j.queue != nil && j.from < j.queue.min && isNotExist(j.err) {
+		return nil // expired meanwhile
+	}
 	if j.err == nil && j.queue != nil {
 		j.queue.window = j
 	}

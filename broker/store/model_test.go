@@ -34,6 +34,9 @@ type machine struct {
 	// What the store said: never to be lost by the end of the process, or by a power cut.
 	written, synced int64
 	lent            []lentRange
+	rebuilt         bool  // Open may build the consume queues anew
+	min             int64 // the log begins here, or may begin here when Open has the choice
+	expired         int64 // ... for good
 }
 
 // lentRange is memory that the store gave to a reader, and what was in it.
@@ -71,12 +74,16 @@ func (m *machine) open() {
 	}
 	m.s = s
 	end := s.Marks().Appended
-	if d, err := Dump(m.mem); err != nil || len(d.Problems) > 0 || d.CommitLog.End != end || d.CommitLog.BehindEnd > 0 || d.Unlisted > 0 || r.Rebuilt {
+	if d, err := Dump(m.mem); err != nil || len(d.Problems) > 0 || d.CommitLog.End != end || d.CommitLog.BehindEnd > 0 || d.Unlisted > 0 || r.Rebuilt && !m.rebuilt {
 		m.t.Fatalf("opened: %v, %+v, %v", r, d, err)
 	}
 	if end < m.synced {
 		m.t.Fatalf("the log was synced up to %d and ends at %d: %v", m.synced, end, r)
 	}
+	if got := s.Marks().Min; got < m.expired || got > m.min {
+		m.t.Fatalf("the log begins at %d, what lies below %d had expired, and nothing from %d on", got, m.expired, m.min)
+	}
+	m.min, m.expired = s.Marks().Min, s.Marks().Min
 	m.cut(end)
 	m.written, m.synced = end, end
 	m.check()
@@ -103,14 +110,14 @@ func (m *machine) check() {
 	if marks.Appended != int64(len(m.log)) {
 		m.t.Fatalf("appended %d, want %d", marks.Appended, len(m.log))
 	}
-	if got := m.readRaw(0, marks.Written); !bytes.Equal(got, m.log[:marks.Written]) {
+	if got := m.readRaw(m.min, marks.Written); !bytes.Equal(got, m.log[m.min:marks.Written]) {
 		at := 0
-		for at < len(got) && got[at] == m.log[at] {
+		for at < len(got) && got[at] == m.log[m.min:][at] {
 			at++
 		}
-		m.t.Fatalf("log differs at %d, below %d: %x, want %x", at, marks.Written, got[at:], m.log[at:])
+		m.t.Fatalf("log differs at %d, below %d: %x, want %x", at, marks.Written, got[at:], m.log[m.min:][at:])
 	}
-	if got := m.readRaw(0, marks.Appended); !bytes.Equal(got, m.log) {
+	if got := m.readRaw(m.min, marks.Appended); !bytes.Equal(got, m.log[m.min:]) {
 		m.t.Fatalf("log differs below %d", marks.Appended)
 	}
 	for _, l := range m.lent {
@@ -118,16 +125,25 @@ func (m *machine) check() {
 			m.t.Fatal("the memory of a reader was written to")
 		}
 	}
-	perQueue := map[queueKey]int64{}
+	perQueue, first := map[queueKey]int64{}, map[queueKey]int64{}
 	for _, msg := range m.msgs {
 		key := queueKey{msg.topic, msg.queueID}
 		if msg.queueOffset != perQueue[key] {
 			m.t.Fatalf("model: %v", msg)
 		}
 		perQueue[key]++
+		if msg.phys < m.min {
+			first[key]++
+		}
+	}
+	if m.s.expire.to != 0 {
+		return // queues begin where they did until the job has run
 	}
 	for _, q := range m.s.Queues() {
-		if q.Min() != 0 || q.Next() != perQueue[queueKey{q.topic, q.id}] {
+		if key := (queueKey{q.topic, q.id}); q.Min() != first[key] {
+			m.t.Fatalf("queue %s/%d begins at %d, want %d", q.topic, q.id, q.Min(), first[key])
+		}
+		if q.Next() != perQueue[queueKey{q.topic, q.id}] {
 			m.t.Fatalf("queue %s/%d is [%d, %d), want [0, %d)", q.topic, q.id, q.Min(), q.Next(), perQueue[queueKey{q.topic, q.id}])
 		}
 		delete(perQueue, queueKey{q.topic, q.id})
@@ -228,12 +244,14 @@ func (m *machine) Aux(t *rapid.T) {
 	if j.slot.synced > m.synced {
 		t.Fatalf("checkpoint %d beyond synced %d", j.slot.synced, m.synced)
 	}
+	expiry := j.expiry.to
 	err := j.Run()
 	m.Write(nil)
 	m.s.AuxDone(j.Gen, err)
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.expired = max(m.expired, expiry)
 }
 
 func (m *machine) Lookup(t *rapid.T) {
@@ -250,7 +268,7 @@ func (m *machine) Lookup(t *rapid.T) {
 	if rapid.Bool().Draw(t, "filtered") {
 		want.Tags = []int64{message.TagsCode([]byte("TAGS\x01a\x02"))}
 	}
-	from := rapid.Int64Range(0, q.Next()).Draw(t, "from")
+	from := rapid.Int64Range(q.Min(), q.Next()).Draw(t, "from")
 	ranges, found := m.s.Lookup(q, from, want, nil)
 	if found.Load != nil {
 		if err := found.Load.Run(); err != nil {
@@ -275,7 +293,7 @@ func (m *machine) Lookup(t *rapid.T) {
 	if !bytes.Equal(got, exp) || n != found.Count || found.Bytes != len(exp) {
 		t.Fatalf("lookup of %s/%d from %d, %+v: %d messages, %d bytes, want %d, %d; %+v", q.topic, q.id, from, want, found.Count, len(got), n, len(exp), found)
 	}
-	if q.ringMin == 0 && q.Max(want.Limit) != visible {
+	if m.s.expire.to == 0 && q.ringMin == 0 && q.Max(want.Limit) != max(visible, q.Min()) {
 		t.Fatalf("Max(%d) = %d, want %d", want.Limit, q.Max(want.Limit), visible)
 	}
 }
@@ -285,7 +303,7 @@ func (m *machine) Lookup(t *rapid.T) {
 func (m *machine) expect(q *Queue, from int64, want Want, found Found) (b []byte, n int, visible int64) {
 	first := false // a message that must be found was passed
 	for _, msg := range m.msgs {
-		if msg.topic != q.topic || msg.queueID != q.id || msg.end > want.Limit {
+		if msg.topic != q.topic || msg.queueID != q.id || msg.phys < m.min || msg.end > want.Limit {
 			continue
 		}
 		visible = msg.queueOffset + 1
@@ -322,13 +340,35 @@ func (m *machine) Query(t *rapid.T) {
 	var want []byte
 	n := 0
 	for i := len(m.msgs) - 1; i >= 0 && n < q.Max; i-- {
-		if msg := m.msgs[i]; msg.topic == q.Topic && msg.end <= q.Limit && slices.Contains(msg.keys, q.Key) {
+		if msg := m.msgs[i]; msg.topic == q.Topic && msg.phys >= m.min && msg.end <= q.Limit && slices.Contains(msg.keys, q.Key) {
 			want, n = append(bytes.Clone(m.log[msg.phys:msg.end]), want...), n+1
 		}
 	}
 	if got := j.Matches(); got.Count != n || !bytes.Equal(got.Records, want) {
 		t.Fatalf("query %+v: got %d, want %d messages", q, got.Count, n)
 	}
+}
+
+// Expire removes files at the begin of the log, at once or with the next job.
+func (m *machine) Expire(t *rapid.T) {
+	before := rapid.SampledFrom([]int64{0, 1 << 50}).Draw(t, "before")
+	if len(m.msgs) > 0 && before > 0 {
+		before = rapid.SampledFrom(m.msgs).Draw(t, "message").at
+	}
+	to := m.s.Expirable(before, rapid.IntRange(1, 3).Draw(t, "files"), before == 0)
+	for _, msg := range m.msgs {
+		if before > 0 && msg.phys >= m.min && msg.phys < to && msg.at >= before {
+			t.Fatalf("message of %d at %d, the log may be cut at %d", msg.at, msg.phys, to)
+		}
+	}
+	m.s.Expire(to)
+	held := m.min
+	m.min = max(m.min, to)
+	if rapid.Bool().Draw(t, "later") || to == held {
+		return
+	}
+	m.Aux(t)
+	m.expired = m.min
 }
 
 // Kill ends the process: what was written is there, nothing more need be.
@@ -383,7 +423,7 @@ func TestStoreAgainstModel(t *testing.T) {
 		m.open()
 		t.Repeat(map[string]func(*rapid.T){
 			"append": m.Append, "append again": m.Append, "write": m.Write, "sync": m.SyncBesideWrite, "aux": m.Aux,
-			"lookup": m.Lookup, "query": m.Query, "kill": m.Kill, "power": m.PowerCut, "restart": m.Restart, "": func(*rapid.T) { m.check() },
+			"lookup": m.Lookup, "query": m.Query, "expire": m.Expire, "kill": m.Kill, "power": m.PowerCut, "restart": m.Restart, "": func(*rapid.T) { m.check() },
 		})
 	})
 }

@@ -131,8 +131,8 @@ func (r *queueReader) search(from, to int64, holds func(int64, unit) bool) (int6
 }
 
 // begin returns the first queue offset whose unit skip does not accept, among those that follow one another from the
-// first on.
-func (r *queueReader) begin(skip func(unit) bool) (int64, error) {
+// first on, and the one behind the last mark of messages that are expired, 0 without any.
+func (r *queueReader) begin(skip func(unit) bool) (first, expired int64, err error) {
 	for o := r.first(); o < r.limit(); {
 		perFile := r.fileBytes / unitBytes
 		b := make([]byte, min(1024, perFile-o%perFile)*unitBytes)
@@ -140,15 +140,19 @@ func (r *queueReader) begin(skip func(unit) bool) (int64, error) {
 			b = b[:unitBytes] // as a rule it is this one
 		}
 		if err := r.read(o, b); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		for ; len(b) > 0; b, o = b[unitBytes:], o+1 {
-			if !skip(readUnit(b)) {
-				return o, nil
+			u := readUnit(b)
+			if !skip(u) {
+				return o, expired, nil
+			}
+			if u.expired() {
+				expired = o + 1
 			}
 		}
 	}
-	return r.limit(), nil
+	return r.limit(), expired, nil
 }
 
 // openQueues takes over the units that the checkpoint says are on disk. Where they are not there, or trusted is false, it
@@ -176,6 +180,9 @@ func (s *Store) openQueues(trusted bool, r *Recovery) (bool, error) {
 	}
 	s.byKey, s.list, s.units, s.known, s.aux.unsynced = map[queueKey]*Queue{}, nil, 0, 0, nil
 	for _, key := range keys {
+		if err := s.keepFloor(key); err != nil {
+			return false, err
+		}
 		if err := s.removeUnits(key); err != nil {
 			return false, err
 		}
@@ -191,7 +198,7 @@ func (s *Store) openQueue(key queueKey) error {
 		return err
 	}
 	defer r.close()
-	first, err := r.begin(func(u unit) bool { return u.blank() || u.size > 0 && u.phys < s.marks.Min })
+	first, expired, err := r.begin(func(u unit) bool { return u.blank() || u.size > 0 && u.phys < s.marks.Min })
 	if err != nil {
 		return err
 	}
@@ -216,7 +223,8 @@ func (s *Store) openQueue(key queueKey) error {
 		return nil // no topic of ours, its directory stays alone
 	}
 	if next == first {
-		return s.trimQueue(q, r, 0)
+		q.min, q.next, q.saved, q.ringMin = expired, expired, expired, expired
+		return s.trimQueue(q, r, expired)
 	}
 	q.min, q.next, q.saved, q.ringMin, q.known = first, next, next, next, true
 	s.units, s.known = s.units+next, s.known+1

@@ -161,7 +161,11 @@ func (r *Reader) units(key queueKey) (*unitCursor, error) {
 		return nil, err
 	}
 	c := &unitCursor{reader: reader}
-	c.first, err = reader.begin(unit.blank)
+	begin := int64(0)
+	if len(r.log.segs) > 0 {
+		begin = r.log.segs[0].base
+	}
+	c.first, _, err = reader.begin(func(u unit) bool { return u.blank() || u.size > 0 && u.phys < begin })
 	return c, err
 }
 

@@ -158,6 +158,10 @@ func (s *Store) openLog(trusted bool) error {
 		return fmt.Errorf("%w: file sizes: %w", ErrCorrupt, err)
 	}
 	s.saved.segment, s.saved.queueFile = s.cfg.SegmentBytes, s.cfg.QueueFileBytes
+	if err := s.dropBelow(s.saved.min); err != nil {
+		return err
+	}
+	s.findBegun()
 	start := int64(0)
 	if len(s.segs) > 0 {
 		start = s.segs[0].base
@@ -181,7 +185,7 @@ func (l *log) openSegments(fsys vfs.FS) (sizes []int64, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("open %s: %w", logName(base), err)
 		}
-		l.segs = append(l.segs, &segment{base, f, true})
+		l.segs = append(l.segs, &segment{base: base, file: f, ready: true})
 		size, err := f.Size()
 		if err != nil {
 			return nil, fmt.Errorf("size of %s: %w", logName(base), err)
@@ -343,6 +347,9 @@ func (s *Store) settle(r *Recovery) error {
 		f.Close()
 	} else if !isExist(err) {
 		return fmt.Errorf("create %s: %w", abortName, err)
+	}
+	if err := s.setFloors(); err != nil {
+		return err
 	}
 	if err := s.syncDirs(queueDir, "."); err != nil {
 		return err

@@ -143,6 +143,9 @@ type Store struct {
 	keys
 	saved slot // the last checkpoint
 
+	expire expiry  // files that the next AuxJob removes
+	floors []floor // while Open builds the consume queues anew
+
 	write    WriteJob
 	sync     SyncJob
 	aux      AuxJob

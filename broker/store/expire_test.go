@@ -1,0 +1,84 @@
+package store
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"holdfast/broker/vfs"
+)
+
+// A power cut while files are removed leaves a log that begins where it did or where it should, and queues that go on where they ended,
+// also those without a message.
+func TestExpireInterrupted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		calls, limit := 0, 1<<30
+		mem := vfs.NewMem()
+		faulty := vfs.NewFaulty(mem, func(vfs.Call) vfs.Effect {
+			if calls++; calls > limit {
+				return vfs.Effect{Err: vfs.ErrIO}
+			}
+			return vfs.Effect{}
+		}, nil)
+		m := &machine{t: t, mem: mem, cfg: smallConfig(t)}
+		m.cfg.SegmentBytes, m.cfg.QueueSyncEvery = 512, 1
+		s, _, err := Open(faulty, m.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.s = s
+		for range rapid.IntRange(5, 30).Draw(t, "appends") {
+			m.Append(t)
+			m.Write(t)
+			m.SyncBesideWrite(t)
+			m.Aux(t)
+		}
+		to := s.Expirable(0, rapid.IntRange(1, 20).Draw(t, "files"), true)
+		s.Expire(to)
+		m.min = to
+		j := s.TakeAux(m.now)
+		if j == nil {
+			return
+		}
+		limit = calls + rapid.IntRange(0, 40).Draw(t, "calls until the power is lost")
+		s.AuxDone(j.Gen, j.Run())
+		m.mem = mem.Crash(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 3)), vfs.Loss{KeepPercent: 50, Reorder: true, Tear: true, Names: vfs.Posix})
+		m.rebuilt = true
+		m.open()
+	})
+}
+
+// What another broker has left is built anew; a queue of which the log has no message goes on where it ended.
+func TestExpiredQueueOfAnotherBroker(t *testing.T) {
+	mem := vfs.NewMem()
+	s, _ := mustOpen(t, mem, small)
+	for range 3 {
+		put(t, s, "Gone", "old")
+	}
+	for s.Marks().Appended < 3*small.SegmentBytes {
+		put(t, s, "T", "new")
+	}
+	flush(t, s)
+	if err := s.runAux(true, true); err != nil {
+		t.Fatal(err)
+	}
+	to := s.Expirable(0, 1, true)
+	s.Expire(to)
+	j := s.TakeAux(0)
+	s.AuxDone(j.Gen, j.Run())
+	if err := s.Close(); err != nil || to == 0 {
+		t.Fatal(to, err)
+	}
+	corrupt(t, mem, checkpointName, 0, 1, 2, 3, 4, 5, 6, 7, 8) // as RocketMQ would
+	for range 2 {
+		s, r := mustOpen(t, mem, small)
+		q := mustQueue(t, s, "Gone", 0)
+		if q.Min() != 3 || q.Next() != 3 || s.Marks().Min != to {
+			t.Fatalf("queue [%d, %d), %v", q.Min(), q.Next(), r)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
