@@ -47,6 +47,7 @@ test-long: build conformance
 # Apache's Go client, its Java clients and mqadmin against the reference broker (a nested module, so that nobody else downloads them).
 conformance: build
 	cd conformance && HOLDFAST_BIN=$(CURDIR)/$(BINARY) $(GO) test -count=1 -timeout 8m ./...
+	cd examples/embedded && $(GO) test -count=1 -timeout 1m ./...
 
 # The same, and docs/compat.md anew. What Apache's own broker does is recorded by make compat-apache, in four minutes.
 compat: build

@@ -10,12 +10,10 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"holdfast/broker/durability"
-	"holdfast/broker/route"
 	"holdfast/broker/server"
 	"holdfast/nemesis/clock"
 )
@@ -26,19 +24,23 @@ type brokerFlags struct {
 	namesrv    string
 	standalone bool
 	listen     string
+	brokerPort uint16
 	store      string
 	profile    string
 	metrics    string
-	verbose    bool
+	advertise  string
+	print      bool
+	log        logFlags
 }
 
 func newBrokerCommand() *cobra.Command {
 	var f brokerFlags
 	cmd := &cobra.Command{
-		Use:     "broker",
-		Short:   "Run the reference broker: RocketMQ's protocol, flush types and roles, in milliseconds.",
-		Example: "  holdfast broker --standalone --listen 127.0.0.1:9876\n  holdfast broker -c broker.conf -n 127.0.0.1:9876",
-		Args:    cobra.NoArgs,
+		Use:   "broker",
+		Short: "Run the reference broker: RocketMQ's protocol, flush types and roles, in milliseconds.",
+		Example: "  holdfast broker --standalone --listen 127.0.0.1:9876\n  holdfast broker -c broker.conf -n 127.0.0.1:9876\n" +
+			"  holdfast broker --standalone --listen 0.0.0.0:9876 --broker-port 10911 --advertise rocketmq.example --metrics 0.0.0.0:5557",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runBroker(cmd, &f)
 		},
@@ -48,51 +50,83 @@ func newBrokerCommand() *cobra.Command {
 	flags.StringVarP(&f.namesrv, "namesrv", "n", "", "addresses of name servers, separated by ';' (default: namesrvAddr of the file)")
 	flags.BoolVar(&f.standalone, "standalone", false, "name server and broker in one process, without a file")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:9876", "with --standalone: address of the name server; port 0 chooses one")
+	flags.Uint16Var(&f.brokerPort, "broker-port", 0, "with --standalone: port of the broker, on the host of --listen; 0 chooses one")
 	flags.StringVar(&f.store, "store", "", "with --standalone: directory of the store (default: in memory)")
 	flags.StringVar(&f.profile, "profile", string(durability.RocketMQ5), "with --standalone: semantics, rocketmq-4.9, rocketmq-5 or holdfast")
+	flags.StringVar(&f.advertise, "advertise", "", "host name or address that clients are told, for containers and translated addresses (default: brokerIP1 of the file, or where it listens)")
 	flags.StringVar(&f.metrics, "metrics", "", metricsUsage)
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens, too, not only what goes wrong")
+	flags.BoolVarP(&f.print, "print-config", "p", false, "print the effective configuration, as broker.conf would hold it, and end")
+	f.log.add(cmd)
 	return cmd
 }
 
 func runBroker(cmd *cobra.Command, f *brokerFlags) error {
-	log := nodeLog(f.verbose)
+	log, err := f.log.logger()
+	if err != nil {
+		return exit(exitUsage, err)
+	}
 	if f.standalone == (f.conf != "") {
 		return exit(exitUsage, errors.New("broker needs either -c FILE or --standalone"))
 	}
 	if err := f.combination(cmd); err != nil {
 		return exit(exitUsage, err)
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if f.standalone {
-		return runStandalone(ctx, cmd, f, log)
-	}
-	cfg, err := server.ReadConf(f.conf)
+	cfg, err := f.config(log)
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	cfg.Log, cfg.ClockPage = log, os.Getenv(clock.Env)
-	if f.namesrv != "" {
-		cfg.Node.NameServers = server.Addresses(f.namesrv)
+	if f.print {
+		fmt.Fprint(cmd.OutOrStdout(), cfg.Properties())
+		return nil
 	}
 	for _, note := range cfg.Notes {
 		log.Info(note)
 	}
-	if f.metrics != "" {
-		cfg.MetricsListen = f.metrics
+	ctx, stop := untilSignal(cmd.Context())
+	defer stop()
+	if f.standalone {
+		return runStandalone(ctx, cmd, f.listen, cfg)
 	}
 	s, err := server.Start(ctx, cfg)
 	if err != nil {
 		return exit(exitBroken, err)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "ready broker=%s ha=%s%s\n", s.Addr(), s.HAAddr(), metricsAt(s))
-	return serve(ctx, s)
+	return serve(ctx, s, s)
+}
+
+// config returns what the flags, and the file among them, say.
+func (f *brokerFlags) config(log *slog.Logger) (server.Config, error) {
+	var cfg server.Config
+	if f.standalone {
+		host, _, err := net.SplitHostPort(f.listen)
+		if err != nil {
+			return cfg, err
+		}
+		cfg = server.DefaultConfig(durability.Profile(f.profile))
+		cfg.Listen, cfg.StoreDir = net.JoinHostPort(host, strconv.Itoa(int(f.brokerPort))), f.store
+	} else {
+		var err error
+		if cfg, err = server.ReadConf(f.conf); err != nil {
+			return cfg, err
+		}
+	}
+	cfg.Log, cfg.ClockPage = log, os.Getenv(clock.Env)
+	if f.namesrv != "" {
+		cfg.Node.NameServers = server.Addresses(f.namesrv)
+	}
+	if f.metrics != "" {
+		cfg.MetricsListen = f.metrics
+	}
+	if f.advertise != "" {
+		cfg.Advertise = f.advertise
+	}
+	return cfg, cfg.Node.Validate()
 }
 
 // combination refuses flags that the chosen form would ignore, and an address that is none.
 func (f *brokerFlags) combination(cmd *cobra.Command) error {
-	form, ignored := "-c FILE", []string{"listen", "store", "profile"}
+	form, ignored := "-c FILE", []string{"listen", "broker-port", "store", "profile"}
 	if f.standalone {
 		form, ignored = "--standalone", []string{"namesrv"}
 	}
@@ -100,6 +134,9 @@ func (f *brokerFlags) combination(cmd *cobra.Command) error {
 		if cmd.Flags().Changed(flag) {
 			return fmt.Errorf("--%s has no effect with %s", flag, form)
 		}
+	}
+	if err := server.CheckAdvertise(f.advertise); err != nil {
+		return fmt.Errorf("--advertise: %w", err)
 	}
 	if f.metrics != "" {
 		if err := checkAddress("--metrics", f.metrics); err != nil {
@@ -132,57 +169,40 @@ func checkAddress(flag, address string) error {
 	return nil
 }
 
-// registerWait bounds the time that a standalone broker needs to enter its own name server.
-const registerWait = 5 * time.Second
-
-func runStandalone(ctx context.Context, cmd *cobra.Command, f *brokerFlags, log *slog.Logger) error {
-	names, err := server.StartNameServer(context.WithoutCancel(ctx), server.Config{Listen: f.listen, Log: log}, route.DefaultConfig())
+func runStandalone(ctx context.Context, cmd *cobra.Command, listen string, cfg server.Config) error {
+	s, err := server.StartStandalone(ctx, listen, cfg)
 	if err != nil {
 		return exit(exitBroken, err)
 	}
-	defer names.Close()
-	cfg := server.DefaultConfig(durability.Profile(f.profile))
-	host, _, err := net.SplitHostPort(f.listen)
-	if err != nil {
-		return exit(exitUsage, err)
-	}
-	cfg.Listen, cfg.StoreDir, cfg.Log = net.JoinHostPort(host, "0"), f.store, log
-	cfg.ClockPage, cfg.MetricsListen = os.Getenv(clock.Env), f.metrics
-	cfg.Node.NameServers = []string{names.Addr()}
-	if err := cfg.Node.Validate(); err != nil {
-		return exit(exitUsage, err)
-	}
-	s, err := server.Start(ctx, cfg)
-	if err != nil {
-		return exit(exitBroken, err)
-	}
-	select {
-	case <-s.Registered():
-	case <-time.After(registerWait):
-		s.Close()
-		return exit(exitBroken, fmt.Errorf("the broker was not registered within %v", registerWait))
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "ready namesrv=%s broker=%s%s\n", names.Addr(), s.Addr(), metricsAt(s))
-	return serve(ctx, s)
+	fmt.Fprintf(cmd.OutOrStdout(), "ready namesrv=%s broker=%s%s\n", s.Names.Addr(), s.Broker.Addr(), metricsAt(s.Broker))
+	return serve(ctx, s.Broker, s)
 }
 
-// serve waits for a signal, or for the node to end by itself, and closes it.
-func serve(ctx context.Context, s *server.Server) error {
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM, or by stop. A second signal then ends the process at
+// once, as if nobody listened: the first is no longer waited for when the context ends.
+func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, stop = context.WithCancel(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		stop()
+	}()
+	return ctx, stop
+}
+
+// serve waits for a signal, or for the node to end by itself, and closes all that runs.
+func serve(ctx context.Context, s *server.Server, all interface{ Close() error }) error {
 	select {
 	case <-ctx.Done():
 	case <-s.Done():
 	}
-	if err := s.Close(); err != nil {
+	if err := all.Close(); err != nil {
 		return exit(exitBroken, err)
 	}
 	return nil
-}
-
-// nodeLog logs to standard error: what an operator should look at, and with verbose everything.
-func nodeLog(verbose bool) *slog.Logger {
-	level := slog.LevelWarn
-	if verbose {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }

@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +13,8 @@ import (
 
 func newNamesrvCommand() *cobra.Command {
 	var listen, metrics string
-	var verbose, controller bool
+	var controller bool
+	var logs logFlags
 	var store string
 	var electAfter time.Duration
 	cmd := &cobra.Command{
@@ -33,9 +31,13 @@ func newNamesrvCommand() *cobra.Command {
 					return exit(exitUsage, err)
 				}
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			log, err := logs.logger()
+			if err != nil {
+				return exit(exitUsage, err)
+			}
+			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
-			cfg := server.Config{Listen: listen, Log: nodeLog(verbose), StoreDir: store, MetricsListen: metrics}
+			cfg := server.Config{Listen: listen, Log: log, StoreDir: store, MetricsListen: metrics}
 			if !controller && (store != "" || cmd.Flags().Changed("elect-after")) {
 				return exit(exitUsage, errors.New("--store and --elect-after have no effect without --controller"))
 			}
@@ -44,7 +46,6 @@ func newNamesrvCommand() *cobra.Command {
 				return exit(exitUsage, fmt.Errorf("--elect-after %v: %w", electAfter, err))
 			}
 			var s *server.Server
-			var err error
 			if controller {
 				s, err = server.StartController(ctx, cfg, route.DefaultConfig(), election)
 			} else {
@@ -54,7 +55,7 @@ func newNamesrvCommand() *cobra.Command {
 				return exit(exitBroken, err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "ready namesrv=%s%s\n", s.Addr(), metricsAt(s))
-			return serve(ctx, s)
+			return serve(ctx, s, s)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9876", "address; port 0 chooses one")
@@ -63,6 +64,6 @@ func newNamesrvCommand() *cobra.Command {
 	cmd.Flags().StringVar(&store, "store", "", "with --controller: directory of what it decided (default: in memory, forgotten at its end)")
 	cmd.Flags().DurationVar(&electAfter, "elect-after", route.DefaultControllerConfig().ElectAfter,
 		"with --controller: a master without a heartbeat for so long is replaced; it stops by itself after five sixths of it")
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what happens, too, not only what goes wrong")
+	logs.add(cmd)
 	return cmd
 }

@@ -36,12 +36,16 @@ func (n *Node) admin(c ConnID, f *remoting.Frame, out *Output) {
 		n.ok(c, f, remoting.AppendTopicList(nil, systemTopics), out)
 	case remoting.RequestGetBrokerRuntimeInfo:
 		n.runtimeInfo(c, f, out)
+	case remoting.RequestUpdateBrokerConfig:
+		n.updateBrokerConfig(c, f, out)
 	case remoting.RequestGetBrokerConfig:
 		n.brokerConfig(c, f, out)
 	case remoting.RequestGetBrokerHAStatus:
 		n.haStatus(c, f, out)
 	case remoting.RequestViewBrokerStatsData:
 		n.viewStats(c, f, out)
+	case remoting.RequestCleanExpiredConsumeQueue, remoting.RequestCleanUnusedTopic:
+		n.ok(c, f, nil, out) // what is expired goes with its commit log, what is unused holds messages
 	case remoting.RequestNotifyBrokerRoleChanged:
 		n.roleChanged(c, f, out)
 	case remoting.RequestCheckClientConfig:

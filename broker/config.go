@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast/broker/durability"
+	"holdfast/broker/remoting"
 	"holdfast/broker/replica"
 )
 
@@ -15,9 +16,11 @@ type Config struct {
 	ClusterName string         // brokerClusterName
 	BrokerName  string         // brokerName: masters and slaves of one group share it
 	BrokerID    int64          // brokerId: 0 is the master
-	Addr        netip.AddrPort // where clients reach the broker, as the name server tells them
+	Addr        netip.AddrPort // where clients reach the broker: what name servers tell them, and what message ids hold
 	HAAddr      netip.AddrPort // where slaves reach it; the zero value when it serves none
-	NameServers []string       // addresses; registered at each
+	// Advertised and HAAdvertised replace Addr and HAAddr in what name servers tell: a host name with its port; "" replaces nothing.
+	Advertised, HAAdvertised string
+	NameServers              []string // addresses; registered at each
 
 	Choice durability.Choice // what makes up the contract
 	HA     replica.Config    // of classic HA; its Role and Guard follow from Choice
@@ -36,6 +39,14 @@ type Config struct {
 	MaxMessageBytes  int   // maxMessageSize, body bytes
 	MaxPullBytes     int   // maxTransferBytesOnMessageInMemory
 	MaxPullMessages  int32 // maxTransferCountOnMessageInMemory
+	DiskPullBytes    int   // maxTransferBytesOnMessageInDisk
+	DiskPullMessages int32 // maxTransferCountOnMessageInDisk
+	// InMemoryBytes is how far behind the end of the log a message counts as in memory; a pull that is farther behind gets less
+	// at once, and its consumer is sent to a slave. In RocketMQ accessMessageInMemoryMaxRatio percent of the machine's memory; 0:
+	// everything counts as in memory.
+	InMemoryBytes    int64
+	Permission       int32 // brokerPermission: of sends (2) and pulls (4)
+	ConfKept         bool  // changes of the configuration are put out as a Save of ConfName
 	ResetToZeroBelow bool  // 4.9.3 and before: an offset beyond the end of a queue that begins at 0 is reset to 0
 
 	RegisterInterval time.Duration // registerNameServerPeriod
@@ -63,12 +74,19 @@ type Limits struct {
 	OffsetKeys int   // topic@group pairs with offsets
 	Inquiries  int   // requests that read the store
 	Relays     int   // requests passed on to clients and not answered
+	QueuePolls int   // parked pulls of one queue: all of them are answered by one message
+
+	ControlBytes  int // body of a request that carries no message: it is read while nothing else is done
+	Subscriptions int // groups in one heartbeat, and topics of one of them
+	FilterBytes   int // expression of tags: every message that is looked at is held against each of them
+	Locks         int // queues that are locked
+	LocksAtOnce   int // ... by one request
 }
 
 // DefaultLimits are generous for a test cluster and small against memory.
 func DefaultLimits() Limits {
 	return Limits{Waiters: 1 << 20, Polls: 1 << 17, Topics: 10_000, Groups: 10_000, Queues: 1024, GroupSize: 10_000, PullBytes: 8 << 20, OffsetKeys: 100_000,
-		Inquiries: 1024, Relays: 1024}
+		Inquiries: 1024, Relays: 1024, QueuePolls: 8192, ControlBytes: 1 << 20, Subscriptions: 1024, FilterBytes: 4 << 10, Locks: 10_000, LocksAtOnce: 1024}
 }
 
 // DefaultConfig returns RocketMQ's defaults under the semantics of a profile.
@@ -77,7 +95,8 @@ func DefaultConfig(p durability.Profile) Config {
 		ClusterName: "DefaultCluster", BrokerName: "broker-a",
 		Choice:          durability.DefaultChoice(p),
 		AutoCreateTopic: true, AutoCreateGroup: true, DefaultQueues: 8,
-		MaxMessageBytes: 4 << 20, MaxPullBytes: 256 << 10, MaxPullMessages: 32,
+		MaxMessageBytes: 4 << 20, MaxPullBytes: 256 << 10, MaxPullMessages: 32, DiskPullBytes: 64 << 10, DiskPullMessages: 8,
+		Permission:       remoting.PermRead | remoting.PermWrite,
 		RegisterInterval: 30 * time.Second, OffsetsInterval: 5 * time.Second, ChannelExpired: 120 * time.Second,
 		LockLife: 60 * time.Second, CallTimeout: 3 * time.Second,
 		SyncInterval: 60 * time.Second, SyncFirst: 60 * time.Second,
@@ -164,4 +183,23 @@ func (c *Config) haConfig() replica.Config {
 		ha.Guard = replica.GuardAll
 	}
 	return ha
+}
+
+// clientAddr returns where clients reach the broker, as they are told.
+func (c *Config) clientAddr() string {
+	if c.Advertised != "" {
+		return c.Advertised
+	}
+	return c.Addr.String()
+}
+
+// slaveAddr returns where slaves reach the broker, as they are told; "" when it serves none.
+func (c *Config) slaveAddr() string {
+	switch {
+	case !c.HAAddr.IsValid():
+		return ""
+	case c.HAAdvertised != "":
+		return c.HAAdvertised
+	}
+	return c.HAAddr.String()
 }

@@ -135,8 +135,8 @@ func (n *Node) beat(out *Output) {
 	}
 	log := n.log()
 	h := remoting.NodeHeader{
-		BrokerHeader: remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: m.id},
-		HAAddr:       n.cfg.HAAddr.String(), Incarnation: n.cfg.Incarnation, Clean: m.clean, Alone: !n.contract.ReadConfirmed,
+		BrokerHeader: remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.clientAddr(), ClusterName: n.cfg.ClusterName, BrokerID: m.id},
+		HAAddr:       n.cfg.slaveAddr(), Incarnation: n.cfg.Incarnation, Clean: m.clean, Alone: !n.contract.ReadConfirmed,
 	}
 	h.Epoch, h.MaxOffset = m.replica.Reached(&log)
 	h.Version = m.replica.View().Version

@@ -128,6 +128,10 @@ func (t *saveTable) busy() bool {
 
 // saved takes the end of a save.
 func (n *Node) saved(name string, err error, out *Output) {
+	if name == ConfName {
+		n.savedConf(err, out)
+		return
+	}
 	if err != nil {
 		note(out, true, "save of %s: %v", name, err)
 	}
@@ -161,13 +165,16 @@ func (n *Node) saveOffsets(out *Output) {
 func (n *Node) stop(out *Output) {
 	n.stopping = true
 	n.saveOffsets(out)
+	n.saveLate(true, out)
+	n.calls.pending = nil // what a name server that is gone would have answered
+	n.releaseHeld(out)
 	n.unregisterBroker(out)
 }
 
 // stopped tells the driver when nothing is outstanding. What is not being written by then cannot be: the front of a record
 // whose rest the master has not sent, or all on a full disk.
 func (n *Node) stopped(out *Output) {
-	idle := !n.writing && !n.syncing && !n.auxing && !n.cut.running && !n.saves.busy() && n.calls.len() == 0
+	idle := !n.writing && !n.syncing && !n.auxing && !n.cut.running && !n.saves.busy() && !n.confSaving && n.calls.len() == 0
 	out.Stopped = n.stopping && idle
 }
 

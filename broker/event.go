@@ -137,6 +137,7 @@ type Reply struct {
 	Code        int32
 	Form        remoting.Form
 	Kind        ReplyKind
+	Push        bool // a request of the broker to the client: no answer to anything
 	QueueID     int32
 	QueueOffset int64
 	PhysOffset  int64

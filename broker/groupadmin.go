@@ -78,7 +78,7 @@ func (n *Node) deleteGroup(c ConnID, f *remoting.Frame, out *Output) {
 		n.refuse(c, f, remoting.ResponseSystemError, err.Error(), out)
 		return
 	}
-	if n.groups.remove(h.Group) {
+	if n.dropGroup(h.Group) {
 		n.groupsChanged(out)
 	}
 	if h.CleanOffset && n.offsets.clean(func(p *progress) bool { return p.group == h.Group }) {
@@ -87,13 +87,19 @@ func (n *Node) deleteGroup(c ConnID, f *remoting.Frame, out *Output) {
 	n.ok(c, f, nil, out)
 }
 
-// remove forgets a group and its members, and reports whether it was there.
-func (t *groupTable) remove(name string) bool {
-	if t.byName[name] == nil {
+// dropGroup forgets a group, and reports whether it was there. Clients that are in it do not notice where groups are made as they
+// are named: theirs is as new. Elsewhere they are out of it, and refused.
+func (n *Node) dropGroup(name string) bool {
+	g := n.groups.byName[name]
+	switch {
+	case g == nil:
 		return false
+	case len(g.clients) > 0 && n.cfg.AutoCreateGroup:
+		g.conf = remoting.NewSubscriptionGroup(name)
+		return true
 	}
-	delete(t.byName, name)
-	t.sorted = slices.DeleteFunc(t.sorted, func(g *group) bool { return g.conf.Name == name })
+	delete(n.groups.byName, name)
+	n.groups.sorted = slices.DeleteFunc(n.groups.sorted, func(g *group) bool { return g.conf.Name == name })
 	return true
 }
 

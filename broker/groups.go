@@ -75,13 +75,6 @@ func (n *Node) groupOf(name []byte, out *Output) *group {
 	return g
 }
 
-func (n *Node) groupsChanged(out *Output) {
-	n.groups.version.Counter++
-	n.groups.version.Timestamp = n.now.Wall
-	table := n.groups.table()
-	n.save(groupsFile, table.Append(nil), out)
-}
-
 // heartbeat serves HEART_BEAT: the client's groups are entered, and their members told when that changed them.
 // Source: ClientManageProcessor.heartBeat (RocketMQ 5.3.3).
 func (n *Node) heartbeat(c ConnID, f *remoting.Frame, out *Output) {
@@ -90,6 +83,11 @@ func (n *Node) heartbeat(c ConnID, f *remoting.Frame, out *Output) {
 		n.refuse(c, f, remoting.ResponseSystemError, "malformed heartbeat", out)
 		return
 	}
+	if fault := n.excess(&h); fault != "" {
+		n.refuse(c, f, remoting.ResponseSystemError, fault, out)
+		return
+	}
+	n.joined[c] = true
 	for _, name := range h.Producers {
 		n.joinProducer(c, name, &h, f)
 	}
@@ -137,15 +135,12 @@ func (g *members) join(c ConnID, h *remoting.Heartbeat, f *remoting.Frame, addr 
 // subscribe takes over what the client says about the group, and reports whether the subscriptions changed.
 // Source: ConsumerGroupInfo.updateSubscription (RocketMQ 5.3.3).
 func (g *group) subscribe(d remoting.ConsumerData) bool {
-	changed := len(d.Subscriptions) != len(g.data.Subscriptions)
-	for i := range d.Subscriptions {
-		sub := &d.Subscriptions[i]
-		known := g.subscription([]byte(sub.Topic))
-		changed = changed || known == nil || known.Expression != sub.Expression
-	}
 	slices.SortFunc(d.Subscriptions, func(a, b remoting.Subscription) int { return cmp.Compare(a.Topic, b.Topic) })
+	same := slices.EqualFunc(d.Subscriptions, g.data.Subscriptions, func(a, b remoting.Subscription) bool {
+		return a.Topic == b.Topic && a.Expression == b.Expression
+	})
 	g.data = d
-	return changed
+	return !same
 }
 
 func (g *group) subscription(topic []byte) *remoting.Subscription {
@@ -173,7 +168,7 @@ func (n *Node) push(to *client, code int32, fields func(*remoting.Writer), body 
 	n.pushes++
 	w := remoting.Begin(nil, &remoting.Frame{Code: code, Opaque: n.pushes, Flag: remoting.FlagOneway, Version: remoting.Version, Language: remoting.Go})
 	fields(&w)
-	out.Replies = append(out.Replies, Reply{Conn: to.conn, Kind: ReplyFrame, Frame: w.Finish(body)})
+	out.Replies = append(out.Replies, Reply{Conn: to.conn, Kind: ReplyFrame, Push: true, Frame: w.Finish(body)})
 }
 
 // leave takes the members of consumer groups out for which gone says so, and tells the others.

@@ -19,7 +19,7 @@ func (n *Node) okRegistered(c ConnID, f *remoting.Frame, out *Output) {
 
 // releaseHeld gives the held answers out unless a registration is outstanding. More than Limits.Topics are not held.
 func (n *Node) releaseHeld(out *Output) {
-	if n.calls.outstanding(remoting.RequestRegisterBroker) && len(n.held) <= n.cfg.Limits.Topics {
+	if (n.lateTopics.unsaved || n.calls.outstanding(remoting.RequestRegisterBroker)) && len(n.held) <= n.cfg.Limits.Topics {
 		return
 	}
 	out.Replies = append(out.Replies, n.held...)

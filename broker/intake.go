@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"holdfast/broker/message"
@@ -103,6 +104,10 @@ func (in *Intake) pull(r *Request) {
 	var err error
 	if in.scratch, err = remoting.ParsePull(r.Frame.Ext, &h, in.scratch); err != nil {
 		r.Fault, r.Code = err.Error(), remoting.ResponseSystemError
+		return
+	}
+	if len(h.Subscription) > in.cfg.Limits.FilterBytes {
+		r.Fault, r.Code = "the subscription is longer than "+strconv.Itoa(in.cfg.Limits.FilterBytes)+" bytes", remoting.ResponseSubscriptionParseFailed
 		return
 	}
 	in.pulls = append(in.pulls, h)

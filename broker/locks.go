@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -28,9 +29,12 @@ func (t *lockTable) find(l *queueLock) (int, bool) {
 }
 
 // take gives the lock to l's client, unless another one holds it and has not let it expire.
-func (t *lockTable) take(l queueLock, now time.Duration) bool {
+func (t *lockTable) take(l queueLock, now time.Duration, limit int) bool {
 	at, found := t.find(&l)
 	if !found {
+		if len(t.locks) >= limit {
+			return false
+		}
 		t.locks = slices.Insert(t.locks, at, l)
 		return true
 	}
@@ -59,12 +63,16 @@ func (n *Node) lockBatch(c ConnID, f *remoting.Frame, out *Output) {
 		n.refuse(c, f, remoting.ResponseSystemError, err.Error(), out)
 		return
 	}
+	if limit := n.cfg.Limits.LocksAtOnce; len(b.Queues) > limit {
+		n.refuse(c, f, remoting.ResponseSystemError, fmt.Sprintf("%d queues; %d are allowed at once", len(b.Queues), limit), out)
+		return
+	}
 	var held []remoting.MessageQueue
 	for _, q := range b.Queues {
 		l := queueLock{group: b.ConsumerGroup, queue: q, client: b.ClientID, until: n.now.Mono + n.cfg.LockLife}
 		if f.Code == remoting.RequestUnlockBatchMQ {
 			n.locks.release(l)
-		} else if n.locks.take(l, n.now.Mono) {
+		} else if n.locks.take(l, n.now.Mono, n.cfg.Limits.Locks) {
 			held = append(held, q)
 		}
 	}

@@ -55,6 +55,7 @@ type Node struct {
 	locks       lockTable
 	polls       pollTable
 	conns       map[ConnID]string // addresses of the clients
+	joined      map[ConnID]bool   // those that are members of groups: a connection that is not costs nothing when it ends
 	calls       callTable
 	saves       saveTable
 	peer        master
@@ -70,9 +71,15 @@ type Node struct {
 	relays      relayTable
 	control     *membership // nil: no controller
 	confVersion remoting.DataVersion
+	confAnswers []Reply // to changes of the configuration whose save has not ended
+	confSaved   int     // of confAnswers: what the running save holds
+	confSaving  bool
+	confLater   string  // lines for the next save
 	pushes      int32   // opaque of the last request to a client
 	outflows    int     // counters of groups in topics
 	outRest     outflow // of those beyond the limit
+
+	lateTopics, lateGroups lateTable
 
 	writing, syncing, auxing bool
 	writtenUpto              durability.Offset // of the job that is running
@@ -110,7 +117,7 @@ func New(cfg Config, st *store.Store, fsys vfs.FS, rng *rand.Rand) (*Node, error
 		cfg: cfg, contract: cfg.Choice.Contract(), store: st, rng: rng,
 		topics: topicTable{byName: map[string]*topic{}}, groups: groupTable{byName: map[string]*group{}},
 		stats:   newStats(),
-		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{}, away: map[string]bool{},
+		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{}, joined: map[ConnID]bool{}, away: map[string]bool{},
 	}
 	n.storeHost, n.storeHostV6 = message.HostOf(cfg.Addr)
 	if cfg.Choice.Role == durability.Slave {
@@ -265,6 +272,10 @@ func (n *Node) request(c ConnID, r *Request, out *Output) {
 		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the broker is shutting down", out)
 		return
 	}
+	if len(f.Body) > n.cfg.Limits.ControlBytes && !f.IsResponse() && !carriesMessages(f.Code) {
+		n.refuse(c, f, remoting.ResponseSystemError, fmt.Sprintf("a body of %d bytes; %d are allowed for %s", len(f.Body), n.cfg.Limits.ControlBytes, remoting.RequestName(f.Code)), out)
+		return
+	}
 	switch f.Code {
 	case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage:
 		n.send(c, r, out)
@@ -306,8 +317,11 @@ func (n *Node) closed(c ConnID, out *Output) {
 	delete(n.conns, c)
 	n.polls.drop(c)
 	n.dropInquiries(c)
-	n.leave(func(_ *group, e *client) bool { return e.conn == c }, out)
-	n.leaveProducers(func(_ *producers, e *client) bool { return e.conn == c })
+	if n.joined[c] {
+		delete(n.joined, c)
+		n.leave(func(_ *group, e *client) bool { return e.conn == c }, out)
+		n.leaveProducers(func(_ *producers, e *client) bool { return e.conn == c })
+	}
 	n.relayLost(c, out)
 }
 
@@ -368,6 +382,7 @@ func (n *Node) clock(out *Output) {
 		n.leaveProducers(func(_ *producers, e *client) bool { return now-e.seen >= n.cfg.ChannelExpired })
 		n.stats.newDay(n.now.Wall)
 	}
+	n.saveLate(false, out)
 	n.attend(out)
 	n.relayTimeouts(out)
 	n.expirePolls(out)
@@ -380,6 +395,7 @@ func due(at, now time.Duration) bool { return at != 0 && now >= at }
 func (n *Node) wakeAt() time.Duration {
 	at := earlier(n.next.register, n.next.sync)
 	at = earlier(at, earlier(n.next.offsets, n.next.housekeeping))
+	at = earlier(at, earlier(n.lateTopics.due(), n.lateGroups.due()))
 	at = earlier(at, n.repOut.WakeAt)
 	at = earlier(at, n.next.beat)
 	if n.role == roleMaster {

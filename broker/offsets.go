@@ -124,7 +124,7 @@ func (n *Node) updateOffset(c ConnID, f *remoting.Frame, out *Output) {
 	switch {
 	case n.topics.get(h.Topic) == nil:
 		n.refuse(c, f, remoting.ResponseTopicNotExist, "the topic["+string(h.Topic)+"] not exist", out)
-	case h.QueueID < 0 || h.QueueID >= n.cfg.Limits.Queues || h.CommitOffset < 0:
+	case h.QueueID < 0 || int(h.QueueID) >= len(n.topics.get(h.Topic).queues) || h.CommitOffset < 0:
 		n.refuse(c, f, remoting.ResponseInvalidParameter, "queueId or commitOffset is out of range", out)
 	case n.groupOf(h.ConsumerGroup, out) == nil:
 		n.refuse(c, f, remoting.ResponseSubscriptionGroupNotExist, "the group["+string(h.ConsumerGroup)+"] not exist", out)

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"holdfast/broker/durability"
@@ -10,6 +12,7 @@ import (
 
 // poll is one pull while it is served or parked.
 type poll struct {
+	group    *group
 	conn     ConnID
 	opaque   int32
 	form     remoting.Form
@@ -24,6 +27,7 @@ type poll struct {
 // pollTable is the parked pulls by deadline, a binary heap; each is also in the list of its queue.
 type pollTable struct {
 	heap    []*poll
+	live    int       // of the heap, that are parked
 	loading []loading // pulls that wait for consume queue units from a file
 }
 
@@ -42,6 +46,7 @@ func (t *pollTable) deadline() time.Duration {
 // park adds p, which leaves with its queue's next message or at its deadline.
 func (t *pollTable) park(p *poll) {
 	p.parked = true
+	t.live++
 	p.queue.polls = append(p.queue.polls, p)
 	t.heap = append(t.heap, p)
 	for i := len(t.heap) - 1; i > 0 && t.heap[i].deadline < t.heap[(i-1)/2].deadline; i = (i - 1) / 2 {
@@ -68,20 +73,40 @@ func (t *pollTable) pop() *poll {
 	}
 }
 
-// unpark takes p off its queue. It stays in the heap, marked, until it comes up or there are too many such.
+// unpark marks p as no longer parked. It stays in the list of its queue until half of that has left, and in the heap until it comes
+// up: taking each out at once takes a time that grows with the square of their number.
 func (t *pollTable) unpark(p *poll) {
 	p.parked = false
-	list := p.queue.polls
-	for i, e := range list {
-		if e == p {
-			p.queue.polls = append(list[:i], list[i+1:]...)
-			return
-		}
+	t.live--
+	q := p.queue
+	if q.left++; 2*q.left > len(q.polls) && !q.walked {
+		q.polls = slices.DeleteFunc(q.polls, func(e *poll) bool { return !e.parked })
+		q.left = 0
 	}
 }
 
-// sweep drops the polls at the top of the heap that are no longer parked, so that they cost no wake-up.
+// each calls f with every pull that is parked at q when it begins and still when it comes up.
+func (t *pollTable) each(q *queue, f func(*poll)) {
+	q.walked = true
+	for _, p := range q.polls {
+		if p.parked {
+			f(p)
+		}
+	}
+	q.walked = false
+	if q.left > 0 {
+		q.polls = slices.DeleteFunc(q.polls, func(e *poll) bool { return !e.parked })
+		q.left = 0
+	}
+}
+
+// sweep drops the polls at the top of the heap that are no longer parked, so that they cost no wake-up, and all such when they are
+// most of it: a client may ask for a deadline that is far away.
 func (t *pollTable) sweep() {
+	if len(t.heap) > 64 && 2*t.live < len(t.heap) {
+		t.heap = slices.DeleteFunc(t.heap, func(p *poll) bool { return !p.parked })
+		slices.SortStableFunc(t.heap, func(a, b *poll) int { return cmp.Compare(a.deadline, b.deadline) }) // a heap, too
+	}
 	for len(t.heap) > 0 && !t.heap[0].parked {
 		t.pop()
 	}
@@ -89,6 +114,9 @@ func (t *pollTable) sweep() {
 
 // drop forgets the pulls of a connection that is gone.
 func (t *pollTable) drop(c ConnID) {
+	if t.live == 0 {
+		return
+	}
 	for _, p := range t.heap {
 		if p.parked && p.conn == c {
 			t.unpark(p)
@@ -110,7 +138,7 @@ type arrival struct {
 
 // arrived notes that q got messages up to physical offset end.
 func (n *Node) arrived(q *queue, end durability.Offset) {
-	if len(q.polls) > 0 {
+	if len(q.polls) > q.left {
 		n.arrivals.items = append(n.arrivals.items, arrival{q, end})
 	}
 }
@@ -147,12 +175,10 @@ func (n *Node) wakeAll(out *Output) {
 }
 
 func (n *Node) wakeQueue(q *queue, out *Output) {
-	if len(q.polls) == 0 {
+	if len(q.polls) == q.left {
 		return
 	}
-	for _, p := range append([]*poll(nil), q.polls...) {
-		n.wake(p, out)
-	}
+	n.polls.each(q, func(p *poll) { n.wake(p, out) })
 	n.polls.sweep()
 }
 
@@ -161,7 +187,7 @@ func (n *Node) wake(p *poll, out *Output) {
 	if n.visible(p.queue) <= p.from {
 		return
 	}
-	if ranges, found := n.store.Lookup(p.queue.store, p.from, n.wanted(p), nil); found.Count > 0 || found.Load != nil {
+	if ranges, found := n.find(p); found.Count > 0 || found.Load != nil {
 		n.polls.unpark(p)
 		p.deadline = 0
 		n.deliver(p, ranges, found, out)
@@ -185,13 +211,13 @@ func (n *Node) expel(q *queue, out *Output) {
 	if q == nil {
 		return
 	}
-	for _, p := range append([]*poll(nil), q.polls...) {
+	n.polls.each(q, func(p *poll) {
 		n.polls.unpark(p)
 		p.deadline = 0
 		n.serve(p, out)
-	}
+	})
 	n.polls.sweep()
 }
 
 // Parked returns how many pulls wait for messages.
-func (n *Node) Parked() int { return len(n.polls.heap) }
+func (n *Node) Parked() int { return n.polls.live }

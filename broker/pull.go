@@ -22,7 +22,7 @@ func (n *Node) pull(c ConnID, r *Request, out *Output) {
 		return
 	}
 	h := r.Pull
-	q, code, fault := n.pullQueue(h, out)
+	q, g, code, fault := n.pullQueue(h, out)
 	if fault != "" {
 		n.refuse(c, f, code, fault, out)
 		return
@@ -41,7 +41,8 @@ func (n *Node) pull(c ConnID, r *Request, out *Output) {
 		bytes = min(bytes, int(h.MaxMsgBytes))
 	}
 	p := &poll{
-		to: n.outflow(q.topic, h.ConsumerGroup), conn: c, opaque: f.Opaque, form: f.Form, queue: q, from: h.QueueOffset,
+		group: g,
+		to:    n.outflow(q.topic, h.ConsumerGroup), conn: c, opaque: f.Opaque, form: f.Form, queue: q, from: h.QueueOffset,
 		want: store.Want{Count: int(max(1, min(h.MaxMsgNums, n.cfg.MaxPullMessages))), Bytes: min(bytes, n.cfg.Limits.PullBytes), Tags: tags},
 	}
 	if h.SysFlag&remoting.PullSuspend != 0 && h.SuspendTimeoutMS > 0 {
@@ -58,32 +59,35 @@ func (n *Node) pull(c ConnID, r *Request, out *Output) {
 const maxSuspendMS = 10 * 60 * 1000
 
 // pullQueue checks group, topic and queue.
-func (n *Node) pullQueue(h *remoting.PullHeader, out *Output) (q *queue, code int32, fault string) {
-	g := n.groupOf(h.ConsumerGroup, out)
+func (n *Node) pullQueue(h *remoting.PullHeader, out *Output) (q *queue, g *group, code int32, fault string) {
+	if n.cfg.Permission&remoting.PermRead == 0 {
+		return nil, nil, remoting.ResponseNoPermission, "the broker[" + n.cfg.Addr.Addr().String() + "] pulling message is forbidden"
+	}
+	g = n.groupOf(h.ConsumerGroup, out)
 	if g == nil {
-		return nil, remoting.ResponseSubscriptionGroupNotExist, "subscription group [" + string(h.ConsumerGroup) + "] does not exist"
+		return nil, nil, remoting.ResponseSubscriptionGroupNotExist, "subscription group [" + string(h.ConsumerGroup) + "] does not exist"
 	}
 	if !g.conf.ConsumeEnable {
-		return nil, remoting.ResponseNoPermission, "subscription group no permission, " + g.conf.Name
+		return nil, nil, remoting.ResponseNoPermission, "subscription group no permission, " + g.conf.Name
 	}
 	t := n.topics.get(h.Topic)
 	if t == nil {
-		return nil, remoting.ResponseTopicNotExist, "topic[" + string(h.Topic) + "] not exist, apply first please!"
+		return nil, nil, remoting.ResponseTopicNotExist, "topic[" + string(h.Topic) + "] not exist, apply first please!"
 	}
 	if t.conf.Perm&remoting.PermRead == 0 {
-		return nil, remoting.ResponseNoPermission, "the topic[" + t.conf.Name + "] pulling message is forbidden"
+		return nil, nil, remoting.ResponseNoPermission, "the topic[" + t.conf.Name + "] pulling message is forbidden"
 	}
 	if h.QueueID < 0 || h.QueueID >= t.conf.ReadQueues {
 		if n.cfg.isRocketMQ4() {
-			return nil, remoting.ResponseSystemError, "queueId is illegal"
+			return nil, nil, remoting.ResponseSystemError, "queueId is illegal"
 		}
-		return nil, remoting.ResponseInvalidParameter, "queueId is illegal"
+		return nil, nil, remoting.ResponseInvalidParameter, "queueId is illegal"
 	}
 	q, err := n.queue(t, h.QueueID)
 	if err != nil {
-		return nil, remoting.ResponseSystemError, err.Error()
+		return nil, nil, remoting.ResponseSystemError, err.Error()
 	}
-	return q, 0, ""
+	return q, g, 0, ""
 }
 
 // pullFilter returns the tags codes wanted, none for all: of the request, or of the group's heartbeat.
@@ -159,14 +163,44 @@ func (n *Node) serve(p *poll, out *Output) {
 	case p.from == high:
 		n.empty(p, out)
 	default:
-		ranges, found := n.store.Lookup(p.queue.store, p.from, n.wanted(p), nil)
+		ranges, found := n.find(p)
 		n.deliver(p, ranges, found, out)
 	}
 }
 
+// find looks for the messages that p gets. What is too far behind the end of the log to be in memory is handed out in smaller
+// batches. Source: DefaultMessageStore.getMessage, isTheBatchFull (RocketMQ 5.3.3).
+func (n *Node) find(p *poll) ([]store.Range, store.Found) {
+	want := n.wanted(p)
+	ranges, found := n.store.Lookup(p.queue.store, p.from, want, nil)
+	if found.Count > 0 && n.onDisk(ranges[0].Phys) && (found.Count > int(n.cfg.DiskPullMessages) || found.Bytes > n.cfg.DiskPullBytes) {
+		want.Count, want.Bytes = min(want.Count, int(n.cfg.DiskPullMessages)), min(want.Bytes, n.cfg.DiskPullBytes)
+		ranges, found = n.store.Lookup(p.queue.store, p.from, want, ranges[:0])
+	}
+	return ranges, found
+}
+
+// onDisk reports whether the record at a physical offset counts as no longer in memory.
+func (n *Node) onDisk(phys int64) bool {
+	return n.cfg.InMemoryBytes > 0 && n.marks.Written-phys > n.cfg.InMemoryBytes
+}
+
+// suggested returns the id of the node that the consumer of p should pull from next. slow says that it is so far behind that
+// its messages come from the disk: another node's disk may serve it while this one serves the rest.
+// Source: PullMessageProcessor.composeResponseHeader (RocketMQ 5.3.3).
+func (n *Node) suggested(p *poll, slow bool) int64 {
+	switch {
+	case !n.cfg.SlaveReadEnable:
+		return 0
+	case slow:
+		return p.group.conf.WhichBrokerWhenConsumeSlowly
+	}
+	return p.group.conf.BrokerID
+}
+
 // empty parks a pull that found nothing, or answers PULL_NOT_FOUND.
 func (n *Node) empty(p *poll, out *Output) {
-	if p.deadline > n.now.Mono && len(n.polls.heap) < n.cfg.Limits.Polls {
+	if p.deadline > n.now.Mono && n.polls.live < n.cfg.Limits.Polls && len(p.queue.polls)-p.queue.left < n.cfg.Limits.QueuePolls {
 		n.polls.park(p)
 		if p.queue.store.Next() > p.from { // appended, and not readable yet: it arrived when nobody waited
 			n.arrived(p.queue, n.marks.Appended)
@@ -232,8 +266,9 @@ func (n *Node) loaded(job *store.LoadJob, out *Output) {
 }
 
 func (n *Node) replyPull(p *poll, code int32, remark string, next int64, ranges []store.Range, bytes int, out *Output) {
+	slow := len(ranges) > 0 && n.onDisk(ranges[len(ranges)-1].Phys)
 	out.Replies = append(out.Replies, Reply{Conn: p.conn, Opaque: p.opaque, Form: p.form, Code: code, Kind: ReplyPull, Pull: &PullAnswer{
-		Header: remoting.PullReply{NextBeginOffset: next, MinOffset: p.queue.store.Min(), MaxOffset: n.visible(p.queue)},
+		Header: remoting.PullReply{SuggestWhichBrokerID: n.suggested(p, slow), NextBeginOffset: next, MinOffset: p.queue.store.Min(), MaxOffset: n.visible(p.queue)},
 		Remark: remark, Ranges: ranges, Bytes: bytes,
 	}})
 }

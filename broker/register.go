@@ -92,13 +92,22 @@ func (n *Node) registerAt(addr string, out *Output) {
 		return
 	}
 	h := remoting.RegisterBrokerHeader{
-		BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID(),
-	}
-	if n.cfg.HAAddr.IsValid() {
-		h.HAServerAddr = n.cfg.HAAddr.String()
+		BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.clientAddr(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID(),
+		HAServerAddr: n.cfg.slaveAddr(),
 	}
 	body := remoting.RegisterBrokerBody{Topics: n.topics.table()}
+	for i := range body.Topics.Topics {
+		body.Topics.Topics[i].Perm = permitted(body.Topics.Topics[i].Perm, n.cfg.Permission)
+	}
 	n.call(addr, remoting.RequestRegisterBroker, h.Append, body.Append(nil), out)
+}
+
+// permitted returns a topic's perm as routes tell it: with what the broker permits. Source: BrokerController.registerBrokerAll (5.3.3).
+func permitted(perm, broker int32) int32 {
+	if all := remoting.PermRead | remoting.PermWrite; broker&all == all {
+		return perm
+	}
+	return perm & broker
 }
 
 // farewellTimeout bounds what a broker that stops waits for a name server that may be gone.
@@ -109,7 +118,7 @@ func (n *Node) unregisterBroker(out *Output) {
 	if n.brokerID() < 0 {
 		return
 	}
-	h := remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.Addr.String(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID()}
+	h := remoting.BrokerHeader{BrokerName: n.cfg.BrokerName, BrokerAddr: n.cfg.clientAddr(), ClusterName: n.cfg.ClusterName, BrokerID: n.brokerID()}
 	for _, addr := range n.cfg.NameServers {
 		n.call(addr, remoting.RequestUnregisterBroker, h.Append, nil, out)
 	}
@@ -189,7 +198,8 @@ func (n *Node) synchronise(out *Output) {
 	}
 }
 
-// masterTopics makes the topics those of the master.
+// masterTopics makes the topics those of the master: what was deleted there is forgotten here.
+// Source: SlaveSynchronize.syncTopicConfig (RocketMQ 5.3.3).
 func (n *Node) masterTopics(ev *Event, failed bool, out *Output) {
 	if failed || n.role == roleMaster {
 		return
@@ -197,6 +207,11 @@ func (n *Node) masterTopics(ev *Event, failed bool, out *Output) {
 	table, err := remoting.ParseTopicTable(ev.Frame.Body)
 	if err != nil || table.DataVersion == n.topics.version {
 		return
+	}
+	for _, name := range missing(n.topics.sorted, table.Topics, func(t *topic) string { return t.conf.Name }, func(c remoting.TopicConfig) string { return c.Name }) {
+		if !isSystemTopic(name) {
+			n.forgetTopic(name, out)
+		}
 	}
 	for _, c := range table.Topics {
 		if len(n.topics.sorted) < n.cfg.Limits.Topics && max(c.ReadQueues, c.WriteQueues) <= n.cfg.Limits.Queues {
@@ -209,6 +224,21 @@ func (n *Node) masterTopics(ev *Event, failed bool, out *Output) {
 	n.register(out)
 }
 
+// missing returns the names in own that are not among those of the master.
+func missing[O, M any](own []O, master []M, ownName func(O) string, masterName func(M) string) (names []string) {
+	there := make(map[string]bool, len(master))
+	for _, m := range master {
+		there[masterName(m)] = true
+	}
+	for _, o := range own {
+		if name := ownName(o); !there[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// masterGroups makes the groups those of the master.
 func (n *Node) masterGroups(ev *Event, failed bool, out *Output) {
 	if failed || n.role == roleMaster {
 		return
@@ -217,8 +247,13 @@ func (n *Node) masterGroups(ev *Event, failed bool, out *Output) {
 	if err != nil || table.DataVersion == n.groups.version {
 		return
 	}
+	for _, name := range missing(n.groups.sorted, table.Groups, func(g *group) string { return g.conf.Name }, func(g remoting.SubscriptionGroup) string { return g.Name }) {
+		n.dropGroup(name)
+	}
 	for _, g := range table.Groups {
-		n.groups.put(g)
+		if n.groups.byName[g.Name] != nil || len(n.groups.sorted) < n.cfg.Limits.Groups {
+			n.groups.put(g)
+		}
 	}
 	n.groups.version = table.DataVersion
 	own := n.groups.table()

@@ -39,7 +39,7 @@ func (n *Node) relay(to ConnID, code int32, fields func(*remoting.Writer), body 
 	w := remoting.Begin(nil, &remoting.Frame{Code: code, Opaque: n.pushes, Version: remoting.Version, Language: remoting.Go})
 	fields(&w)
 	n.relays.pending = append(n.relays.pending, &relay{id: n.pushes, client: to, until: n.now.Mono + timeout, done: done})
-	out.Replies = append(out.Replies, Reply{Conn: to, Kind: ReplyFrame, Frame: w.Finish(body)})
+	out.Replies = append(out.Replies, Reply{Conn: to, Kind: ReplyFrame, Push: true, Frame: w.Finish(body)})
 }
 
 // end takes the relays out for which over says so, and returns them.

@@ -102,7 +102,7 @@ func (n *Node) resetHere(i *inquiry, h *remoting.ResetOffsetHeader, offsets []re
 			continue
 		}
 		for _, p := range append([]*poll(nil), q.polls...) {
-			if p.to.group != h.Group {
+			if p.group.conf.Name != h.Group {
 				continue
 			}
 			if next, ok := n.offsets.takeReset([]byte(h.Topic), []byte(h.Group), q.id); ok {

@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -31,6 +33,20 @@ func (r *Retention) deleteWhen() string {
 		}
 	}
 	return strings.Join(hours, ";")
+}
+
+// setDeleteWhen reads hours of the day with semicolons between, such as "04" or "04;16".
+func (r *Retention) setDeleteWhen(v string) error {
+	set := uint32(0)
+	for one := range strings.SplitSeq(v, ";") {
+		hour, err := strconv.Atoi(strings.TrimSpace(one))
+		if err != nil || hour < 0 || hour > 23 {
+			return errors.New("allowed: hours 00 to 23, with semicolons between")
+		}
+		set |= 1 << hour
+	}
+	r.Hours = set
+	return nil
 }
 
 // deleteFileBatchMax bounds how many files of the log are removed at once. Source: MessageStoreConfig (RocketMQ 5.5.0).

@@ -168,10 +168,3 @@ func (n *Node) trendOf(name, key string) *trend {
 	}
 	return nil
 }
-
-// brokerConfig serves GET_BROKER_CONFIG: the effective configuration, and its data version in the header.
-func (n *Node) brokerConfig(c ConnID, f *remoting.Frame, out *Output) {
-	w := remoting.BeginReply(nil, f, remoting.ResponseSuccess)
-	w.String("version", string(n.confVersion.Append(nil)))
-	n.answer(c, f, out, w.Finish([]byte(n.cfg.Properties())))
-}

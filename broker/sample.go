@@ -19,7 +19,9 @@ type Sample struct {
 	Fenced     bool // the controller was not reached in time: sends are refused
 	Stopping   bool
 	Halted     error
-	Away       int // name servers whose last registration failed
+	Permission int32
+	Names      int // name servers
+	Away       int // of these, whose last registration failed
 	Topics     int
 	Groups     int
 	Waiting    int // sends that wait for flush or replica
@@ -33,8 +35,8 @@ type Sample struct {
 func (n *Node) Sample() Sample {
 	s := Sample{
 		Marks: n.store.Marks(), Leads: n.role == roleMaster, Full: n.full || n.crowded, Fenced: n.control.fenced(n.now.Mono), Stopping: n.stopping, Halted: n.halted,
-		Away: len(n.away), Topics: len(n.topics.sorted), Groups: len(n.groups.sorted),
-		Waiting: n.waiters.len(), Loading: len(n.polls.loading), Parked: len(n.polls.heap), Unlabelled: n.outRest.Outflow,
+		Permission: n.cfg.Permission, Names: len(n.cfg.NameServers), Away: len(n.away), Topics: len(n.topics.sorted), Groups: len(n.groups.sorted),
+		Waiting: n.waiters.len(), Loading: len(n.polls.loading), Parked: n.polls.live, Unlabelled: n.outRest.Outflow,
 	}
 	s.Peers = len(n.replica.Peers(nil))
 	return s

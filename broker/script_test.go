@@ -88,6 +88,10 @@ func scriptNode(t *testing.T, words []string) (*rig, string) {
 			cfg.NameServers = append(cfg.NameServers, value)
 		case "pool":
 			cfg.Choice.TransientPool = true
+		case "conf":
+			cfg.ConfKept = true
+		case "inMemory":
+			cfg.InMemoryBytes, _ = strconv.ParseInt(value, 10, 64)
 		case "slaveRead":
 			cfg.SlaveReadEnable = true
 		default:
@@ -132,7 +136,7 @@ func (r *rig) command(words []string) string {
 		frame := r.frame(int32(number(2)), func(w *remoting.Writer) {
 			for _, word := range words[3:] {
 				if text, ok := strings.CutPrefix(word, "body:"); ok {
-					body = []byte(text)
+					body = []byte(strings.ReplaceAll(text, `\n`, "\n"))
 					continue
 				}
 				key, value, _ := strings.Cut(word, "=")
@@ -169,10 +173,14 @@ func (r *rig) command(words []string) string {
 		return r.slaveCommand(replica.ConnID(number(1)), arg(2), number(3))
 	case "fails": // fails CALL
 		return r.step(&Event{Kind: KindAnswered, Call: int32(number(1)), Err: errDisk})
-	case "answer": // answer CALL [key=value]...
+	case "answer": // answer CALL [key=value]... [body:BODY]
 		f, _, _ := remoting.Decode(remoting.AppendReply(nil, remoting.JSON, 0, 0, "", nil))
 		var pairs []string
 		for _, w := range words[2:] {
+			if text, ok := strings.CutPrefix(w, "body:"); ok {
+				f.Body = []byte(text)
+				continue
+			}
 			key, value, _ := strings.Cut(w, "=")
 			pairs = append(pairs, key, value)
 		}

@@ -24,6 +24,10 @@ func (n *Node) send(c ConnID, r *Request, out *Output) {
 		n.refuse(c, f, r.Code, r.Fault, out)
 		return
 	}
+	if n.cfg.Permission&remoting.PermWrite == 0 && n.ordered(s.Topic) {
+		n.refuse(c, f, remoting.ResponseNoPermission, "the broker["+n.cfg.Addr.Addr().String()+"] sending message is forbidden", out)
+		return
+	}
 	t := n.topics.get(s.Topic)
 	if t == nil {
 		if t = n.autoCreate(s, out); t == nil {
@@ -44,6 +48,14 @@ func (n *Node) send(c ConnID, r *Request, out *Output) {
 		return
 	}
 	n.put(c, f, t, s.Type, s.QueueID, s.Records, int(s.Count), s.NoWait, out)
+}
+
+// ordered reports whether a topic is one whose queues stay where they are: its producers may not take other queues when this
+// broker takes no sends, so they have to hear of it; others see it in the route, and what they sent before that is taken.
+// Source: AbstractSendMessageProcessor.msgCheck (RocketMQ 5.3.3).
+func (n *Node) ordered(topic []byte) bool {
+	t := n.topics.get(topic)
+	return t != nil && t.conf.Order
 }
 
 // place checks the queue of a send, or chooses one.

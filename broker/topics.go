@@ -20,10 +20,12 @@ type topic struct {
 
 // queue is one queue of a topic.
 type queue struct {
-	topic *topic
-	id    int32
-	store *store.Queue
-	polls []*poll // parked pulls, in the order of their arrival
+	topic  *topic
+	id     int32
+	store  *store.Queue
+	polls  []*poll // parked pulls, in the order of their arrival; among them some that left
+	left   int     // of polls, that are no longer parked
+	walked bool    // polls are being walked
 }
 
 // topicTable is all topics: a map to find them, a slice by name to walk them.
@@ -125,7 +127,7 @@ func (n *Node) autoCreate(s *Send, out *Output) *topic {
 		return n.putTopic(remoting.TopicConfig{Name: name, ReadQueues: 1, WriteQueues: 1, Perm: remoting.PermRead | remoting.PermWrite}, out)
 	}
 	template := n.topics.get(s.DefaultTopic)
-	if template == nil || template.conf.Perm&remoting.PermInherit == 0 {
+	if template == nil || template.conf.Perm&remoting.PermInherit == 0 || template.conf.Name == templateTopic && !n.cfg.AutoCreateTopic {
 		return nil
 	}
 	queues := min(s.DefaultQueues, template.conf.WriteQueues)
@@ -142,14 +144,6 @@ func (n *Node) putTopic(c remoting.TopicConfig, out *Output) *topic {
 	t := n.topics.put(c)
 	n.topicsChanged(out)
 	return t
-}
-
-func (n *Node) topicsChanged(out *Output) {
-	n.topics.version.Counter++
-	n.topics.version.Timestamp = n.now.Wall
-	table := n.topics.table()
-	n.save(topicsFile, table.Append(nil), out)
-	n.register(out)
 }
 
 // createTopic serves UPDATE_AND_CREATE_TOPIC.

@@ -24,6 +24,9 @@ const (
 	DefaultFailPause = 100 * time.Millisecond
 )
 
+// retriesMax bounds Config.Retries: each is a call within the one before it.
+const retriesMax = 16
+
 // slotsMax bounds the operations under way.
 const slotsMax = 1 << 20
 
@@ -56,6 +59,7 @@ type Config struct {
 	FirstProcess int32             // history process of the first thread; the others count up from it
 	FirstValue   uint64            // value of the first message; the others count up without gaps. Must be unique to a run
 
+	Retries   int           // further sends of a message whose send certainly failed, [0, 16]: new operations with its value. Default 0
 	Timeout   time.Duration // of a request; default DefaultTimeout
 	FailPause time.Duration // rest of a slot after a failure in a closed loop; default DefaultFailPause
 }
@@ -102,6 +106,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: Poisson arrivals need a Rate", ErrConfig)
 	case c.Body.Min < driver.MinBodyBytes || c.Body.Max < c.Body.Min || c.Body.Max > 4<<20:
 		return fmt.Errorf("%w: Body %d-%d bytes, must be within [%d, 4194304]", ErrConfig, c.Body.Min, c.Body.Max, driver.MinBodyBytes)
+	case c.Retries < 0 || c.Retries > retriesMax:
+		return fmt.Errorf("%w: Retries %d, must be in [0, %d]", ErrConfig, c.Retries, retriesMax)
 	case c.Timeout < 0 || c.FailPause < 0:
 		return fmt.Errorf("%w: negative Timeout or FailPause", ErrConfig)
 	}

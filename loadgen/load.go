@@ -90,6 +90,7 @@ func (l *Load) newThread(ctx context.Context, i int) (*thread, error) {
 		Lanes:    connections,
 		First:    uint64(i), Stride: uint64(cfg.Threads), Value: cfg.FirstValue, RunID: cfg.System.RunID(),
 		Rng:       rand.New(rand.NewPCG(cfg.Seed, uint64(i))),
+		Retries:   cfg.Retries,
 		Timeout:   cfg.Timeout,
 		Pause:     cfg.FailPause,
 		QueueName: func(queue int32) string { return cfg.System.QueueName(cfg.Topic, cfg.Queues, queue) },

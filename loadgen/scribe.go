@@ -41,7 +41,7 @@ func (s *scribe) invokeSend(o *op, queueName func(int32) string) {
 	o.id = s.shard.NextOp()
 	e := &s.event
 	e.Type, e.T, e.At, e.Op, e.Value = history.Invoke, int64(o.sent), int64(o.intended), o.id, o.value
-	e.Queue, e.Node, e.Status, e.Error, e.Offset = 0, 0, 0, 0, -1
+	e.Queue, e.Node, e.Status, e.Error, e.Offset, e.Retry = 0, 0, 0, 0, -1, o.retry
 	if o.queue >= 0 {
 		e.Queue = s.queue(o.queue, queueName)
 	}
@@ -53,6 +53,7 @@ func (s *scribe) completeSend(o *op, c *driver.Completion, now time.Duration, qu
 	e := &s.event
 	e.Type, e.T, e.At, e.Op, e.Value = typeOf(c.Kind), int64(now), int64(now), o.id, o.value
 	e.Queue, e.Node, e.Status, e.Error, e.Offset = 0, s.node(c.Node), s.status[c.Status], 0, -1
+	e.Retry = o.retry
 	switch {
 	case c.Kind == driver.OK:
 		e.Queue, e.Offset = s.queue(c.Queue, queueName), c.Offset

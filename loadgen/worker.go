@@ -28,6 +28,7 @@ type Worker struct {
 	Value    uint64 // value of the operation with index 0
 	RunID    uint64
 	Rng      *rand.Rand
+	Retries  int           // further sends of a message whose send certainly failed, each an operation of its own
 	Timeout  time.Duration // least latency of an operation that failed
 	Pause    time.Duration // rest of a slot after a failure in a closed loop
 	// QueueName gives the name of a queue number in the history; nil when nothing is recorded.
@@ -37,6 +38,7 @@ type Worker struct {
 
 	env   driver.Env
 	p     driver.Producer
+	route driver.Chooser // nil: there is one queue group, or the driver does not know
 	rec   *scribe
 	slots []op
 	free  freeSlots
@@ -59,6 +61,8 @@ type op struct {
 	id, value      uint64
 	freed          time.Duration // when the operation before it ended
 	queue          int32
+	bodyBytes      int
+	retry          uint16
 	busy           bool
 }
 
@@ -72,6 +76,7 @@ type rested struct {
 // The error is that of opening the shard of rec; rec may be nil.
 func (w *Worker) Run(env driver.Env, p driver.Producer, rec *history.Recorder) error {
 	w.env, w.p = env, p
+	w.route, _ = p.(driver.Chooser)
 	if rec != nil {
 		var err error
 		if w.rec, err = newScribe(rec, w.Process); err != nil {
@@ -162,14 +167,23 @@ func (w *Worker) sendDue(now time.Duration) time.Duration {
 func (w *Worker) send(slot uint32, now time.Duration) {
 	next := w.Workload.Next(w.Rng)
 	o := &w.slots[slot]
-	*o = op{intended: now, sent: now, value: w.Value + w.index, queue: next.Queue, busy: true, freed: o.freed}
+	*o = op{intended: now, sent: now, value: w.Value + w.index, queue: next.Queue, bodyBytes: next.BodyBytes, busy: true, freed: o.freed}
 	if w.Pacer != nil {
 		o.intended = w.due
 		if o.intended >= w.mark {
 			w.Latency.Sent(max(o.intended, o.freed), now)
 		}
 	}
-	w.body = driver.EncodeBody(w.body, w.RunID, o.value, next.BodyBytes)
+	w.begin(slot, now)
+}
+
+// begin sends the message of a slot, for the first time or again.
+func (w *Worker) begin(slot uint32, now time.Duration) {
+	o := &w.slots[slot]
+	if w.route != nil && o.queue >= 0 {
+		o.queue = w.route.Choose(o.queue)
+	}
+	w.body = driver.EncodeBody(w.body, w.RunID, o.value, o.bodyBytes)
 	if w.rec != nil {
 		w.rec.invokeSend(o, w.QueueName)
 	}
@@ -178,6 +192,14 @@ func (w *Worker) send(slot uint32, now time.Duration) {
 	if err := w.p.Send(slot, &w.message); err != nil {
 		w.complete(&driver.Completion{Slot: slot, Kind: driver.Fail, Queue: o.queue, Offset: -1, Err: err}, now)
 	}
+}
+
+// again sends the message of a slot once more: it certainly is nowhere. What is unknown is not sent again, for it may be somewhere.
+func (w *Worker) again(slot uint32, now time.Duration) {
+	o := &w.slots[slot]
+	o.busy, o.sent = true, now
+	o.retry++
+	w.begin(slot, now)
 }
 
 // complete takes the outcome of an operation.
@@ -196,6 +218,10 @@ func (w *Worker) complete(c *driver.Completion, now time.Duration) {
 			w.Latency.Done(o.intended, o.sent, now)
 		}
 		w.free.push(c.Slot)
+		return
+	}
+	if c.Kind == driver.Fail && int(o.retry) < w.Retries {
+		w.again(c.Slot, now)
 		return
 	}
 	if o.intended >= w.mark {

@@ -352,3 +352,72 @@ func TestInvokeIsRecordedBeforeTheSend(t *testing.T) {
 		t.Errorf("got %d invokes and %d without an outcome, want 20 and 0", invokes, len(open))
 	}
 }
+
+// moodySystem refuses sends to some queues before they leave, and says which queue it would rather have.
+type moodySystem struct {
+	fakeSystem
+	closed map[int32]bool
+	rather map[int32]int32
+}
+
+func (m *moodySystem) Send(slot uint32, msg *driver.Message) error {
+	if m.closed[msg.Queue] {
+		m.refuse = driver.ErrNotConnected
+		defer func() { m.refuse = nil }()
+	}
+	return m.fakeSystem.Send(slot, msg)
+}
+
+func (m *moodySystem) Choose(queue int32) int32 {
+	if other, named := m.rather[queue]; named {
+		return other
+	}
+	return queue
+}
+
+// TestRetryIsAnOperationOfItsOwn: what certainly failed is sent again, with its value, marked; what is unknown is not, and what fails
+// too often is given up.
+func TestRetryIsAnOperationOfItsOwn(t *testing.T) {
+	for _, row := range []struct {
+		says          string
+		system        moodySystem
+		sends, failed int
+		retried       int
+	}{
+		{"queue 0 is closed, and nothing better is known", moodySystem{closed: map[int32]bool{0: true}}, 10 + 4*2, 4 * 3, 4 * 2},
+		{"queue 0 is closed, and the driver knows", moodySystem{closed: map[int32]bool{0: true}, rather: map[int32]int32{0: 1}}, 10, 0, 0},
+		{"unknown", moodySystem{fakeSystem: fakeSystem{answer: driver.Completion{Kind: driver.Info, Err: driver.ErrClosed}}}, 10, 0, 0},
+	} {
+		if row.system.answer.Kind == 0 {
+			row.system.answer = driver.Completion{Kind: driver.OK, Status: driver.SendOK}
+		}
+		row.system.service = time.Millisecond
+		dir := t.TempDir()
+		rec := newRecorder(t, dir)
+		w, _ := newWorker(limited(Constant{1000}, 10))
+		w.Retries = 2
+		if err := w.Run(&row.system, &row.system, rec); err != nil {
+			t.Fatal(err)
+		}
+		if err := rec.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h, err := history.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed, retried, values := 0, 0, map[uint64]bool{}
+		for _, s := range h.Sends {
+			values[s.Value] = true
+			if s.Type == history.Fail {
+				failed++
+			}
+			if s.Retry {
+				retried++
+			}
+		}
+		if len(h.Sends) != row.sends || failed != row.failed || retried != row.retried || len(values) != 10 {
+			t.Errorf("%s: got %d sends of %d values, %d failed, %d retries; want %d of 10, %d, %d", row.says, len(h.Sends), len(values), failed, retried, row.sends, row.failed, row.retried)
+		}
+	}
+}

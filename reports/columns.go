@@ -41,6 +41,14 @@ var columns = []columnWords{
 	{"fsync-error", "fsync error\nof the master", "an fsync of the master fails", "when an fsync of the master failed", "an fsync error"},
 	{"trickle", "power master\nat a trickle", "power loss of the master at a trickle of load, it returns",
 		"when the master lost power at a trickle of load and returned", "power at a trickle"},
+	{"master-away", "master killed\naway for 5 s", "kill -9 of the only master, it returns after 5 s",
+		"when the only master was killed and returned after 5 s", "kill -9"},
+	{"another-group-takes-over", "1 of 2 masters\nkilled, away for 5 s", "kill -9 of one of two masters, it returns after 5 s",
+		"when one of two masters was killed and returned after 5 s", "kill -9"},
+	{"master-dark", "master without\npower for 5 s", "power loss of the only master, it returns after 5 s",
+		"when the only master lost power and returned after 5 s", "power loss"},
+	{"another-group-takes-over-dark", "1 of 2 masters\nwithout power for 5 s", "power loss of one of two masters, it returns after 5 s",
+		"when one of two masters lost power and returned after 5 s", "power loss"},
 }
 
 // faultColumn is one fault with its target and recovery, or a scenario.

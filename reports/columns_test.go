@@ -46,7 +46,7 @@ func TestColumnsStandInPrintOrder(t *testing.T) {
 		got = append(got, f.name)
 	}
 	var want []string
-	for _, w := range columns {
+	for _, w := range columns[:12] { // what every contract has
 		want = append(want, w.name)
 	}
 	if want = append(want, "full-disk-then-clock-jump"); !slices.Equal(got, want) {

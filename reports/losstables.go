@@ -39,7 +39,7 @@ func (v *view) losses(inline bool) []lossTables {
 	return all
 }
 
-// faultGrids lists the tables of all faults, and that of the RTO below them.
+// faultGrids lists the tables of all faults, and those of the RTO and of the availability below them.
 func (v *view) faultGrids(inline bool) []*grid {
 	var grids []*grid
 	for _, t := range v.losses(inline) {
@@ -48,8 +48,10 @@ func (v *view) faultGrids(inline bool) []*grid {
 			grids = append(grids, t.rpo)
 		}
 	}
-	if g := v.rtoTable(); g != nil {
-		grids = append(grids, g)
+	for _, g := range []*grid{v.rtoTable(), v.availabilityTable()} {
+		if g != nil {
+			grids = append(grids, g)
+		}
 	}
 	return grids
 }

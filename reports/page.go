@@ -35,6 +35,7 @@ type page struct {
 	SpeedFigures []figureSVG
 	Losses       []lossSection
 	RTO          *htmlGrid
+	Availability *htmlGrid
 	Harness      string
 	Stalled      string
 	Cells        []cellSection
@@ -103,7 +104,7 @@ func Page(r *result.Result) ([]byte, error) {
 	}
 	p.Memory = pageGrid(v.memory(), "Memory")
 	p.Agreement = pageGrid(v.agreement(), "Agreement")
-	p.RTO = pageGrid(v.rtoTable(), "RTO")
+	p.RTO, p.Availability = pageGrid(v.rtoTable(), "RTO"), pageGrid(v.availabilityTable(), "Availability")
 	p.Harness, p.Stalled = v.harnessLine(), v.stallWarning()
 	for _, row := range v.rows {
 		if conf := row.BrokerConf(); len(conf) > 0 {

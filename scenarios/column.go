@@ -35,7 +35,7 @@ func (c Column) Schedule(seed uint64) nemesis.Schedule {
 func (c Column) site() Site {
 	s := c.Scenario
 	return Site{
-		Brokers: s.Cluster.Brokers, RTT: s.Cluster.RTT, Mode: s.Cluster.Mode, Settings: s.Cluster.Settings,
+		Brokers: s.Cluster.Brokers, Groups: s.Cluster.Groups, RTT: s.Cluster.RTT, Mode: s.Cluster.Mode, Settings: s.Cluster.Settings,
 		Posix: s.Disk.Names == "posix", RealFsync: s.Disk.Fsync == "real", Short: s.Load.Degraded,
 	}
 }
@@ -53,6 +53,7 @@ func (c Column) load(l FaultLoad) FaultLoad {
 	w := c.Scenario.Load
 	l.Rate, l.Hold, l.After = orElse(w.Rate, l.Rate), orElse(w.Hold, l.Hold), orElse(w.After, l.After)
 	l.Size, l.Clients, l.InFlight, l.Timeout = int(w.Size), w.Clients, w.Outstanding, w.Timeout
+	l.Retries = w.Retries
 	l.Readers, l.Pace, l.Degraded, l.Quiet = w.Consumers, w.Pace, w.Degraded, w.Quiet
 	l.MinAcks = min(l.MinAcks, int64(l.Rate))
 	for _, f := range c.Schedule(0) {

@@ -29,7 +29,7 @@ func names(columns []Column) string {
 }
 
 func TestColumnsAreEmbedded(t *testing.T) {
-	for _, name := range columnNames {
+	for _, name := range append(slices.Clone(columnNames), availabilityNames...) {
 		c := embedded(t, name)
 		if c.Name() != name {
 			t.Errorf("the file %s.yaml has the scenario %s", name, c.Name())
@@ -55,7 +55,7 @@ func TestSelectColumns(t *testing.T) {
 		fails bool
 	}{
 		{"quick: kill, and power in three ways", nil, true, "kill-returns power-returns power-promoted power-all", false},
-		{"full: all of them", nil, false, strings.Join(columnNames, " "), false},
+		{"full: all of them, and what a second group buys", nil, false, strings.Join(append(slices.Clone(columnNames), availabilityNames...), " "), false},
 		{"names win over quick, in print order", []string{"trickle", "Kill-Returns"}, true, "kill-returns trickle", false},
 		{"an unknown one lists what is allowed", []string{"kill-returns", "flood"}, false, `--faults "flood" is unknown; allowed: kill-returns, power-returns`, true},
 	} {

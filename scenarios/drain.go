@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"holdfast/checker/history"
@@ -16,25 +17,31 @@ const drainClient = 1 << 20
 const otherReplicas = 2 * time.Second
 
 // drain reads every queue of every node that is up to the end that the node itself reports, twice, the node that serves the
-// group first. What cannot be read by its deadline is recorded as such, and the checker finds the run inconclusive.
-// It errs only when ctx ends.
-func drain(ctx context.Context, cluster Cluster, rec *history.Recorder, deadline time.Duration) error {
-	names := make([]string, queues)
-	for q := range names {
-		names[q] = cluster.Driver().QueueName(topic, queues, int32(q))
+// group first; group by group, for a node holds the queues of its own. What cannot be read by its deadline is recorded as such, and the
+// checker finds the run inconclusive. It errs only when ctx ends.
+func drain(ctx context.Context, cluster Cluster, rec *history.Recorder, queues int, deadline time.Duration) error {
+	byGroup := map[string][]string{}
+	for q := range queues {
+		name := cluster.Driver().QueueName(topic, queues, int32(q))
+		group, _, _ := strings.Cut(name, "/")
+		byGroup[group] = append(byGroup[group], name)
 	}
-	for i, node := range cluster.Serving() {
-		limit := deadline
-		if i > 0 {
-			limit = otherReplicas
+	process := int32(drainClient)
+	for _, g := range append([]QueueGroup{{Name: cluster.QueueGroup(), Nodes: cluster.Serving()}}, cluster.Beside()...) {
+		for i, node := range g.Nodes {
+			limit := deadline
+			if i > 0 {
+				limit = otherReplicas
+			}
+			reading, cancel := cluster.Clock().WithTimeout(ctx, limit)
+			d := loadgen.Drain{
+				Admin: cluster.Driver().Admin(), Recorder: rec, Process: process,
+				Nodes: []string{node}, Queues: byGroup[g.Name], Sleep: cluster.Clock().Sleep,
+			}
+			_ = d.Run(reading) // what is missing is missing in the history, where the checker sees it
+			cancel()
+			process++
 		}
-		reading, cancel := cluster.Clock().WithTimeout(ctx, limit)
-		d := loadgen.Drain{
-			Admin: cluster.Driver().Admin(), Recorder: rec, Process: drainClient + int32(i),
-			Nodes: []string{node}, Queues: names, Sleep: cluster.Clock().Sleep,
-		}
-		_ = d.Run(reading) // what is missing is missing in the history, where the checker sees it
-		cancel()
 	}
 	return ctx.Err()
 }

@@ -163,6 +163,7 @@ func (p *pool) add(t Trial, out Outcome, err error) {
 		c.Causes = addCause(c.Causes, cause, n)
 	}
 	row.Phases, row.Stores, row.Reads = phases(out.History), out.Stores, readTimes(out.History)
+	row.Availability = availability(out.History)
 	p.figures(&row, out)
 	p.harness(out.Harness)
 	c.Settings = out.Settings

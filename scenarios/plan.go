@@ -25,10 +25,16 @@ var columnNames = []string{
 
 const quickColumns = 4
 
+// availabilityNames are the columns that ask what a second broker group buys. They are in the full matrix, for the contracts of their
+// scenarios alone: whom a sender reaches does not depend on what is acknowledged.
+var availabilityNames = []string{"master-away", "another-group-takes-over", "master-dark", "another-group-takes-over-dark"}
+
 // Columns are the scenarios that the matrix does to every contract, in print order.
-func Columns() []Column {
-	all := make([]Column, len(columnNames))
-	for i, name := range columnNames {
+func Columns() []Column { return embeddedColumns(columnNames) }
+
+func embeddedColumns(names []string) []Column {
+	all := make([]Column, len(names))
+	for i, name := range names {
 		s, err := scenario.Embedded(name)
 		if err != nil {
 			panic(fmt.Sprintf("the embedded scenario %s: %v", name, err)) // a test reads them all
@@ -50,14 +56,14 @@ func SelectContracts(names []string) ([]result.Contract, error) {
 }
 
 // SelectColumns returns the columns that names ask for, those of the matrix in print order and then other embedded scenarios in the
-// order of the names; without names all of the matrix, or the quick ones.
+// order of the names; without names all of the matrix and what a second group buys, or the quick ones.
 func SelectColumns(names []string, quick bool) ([]Column, error) {
 	all := Columns()
 	if len(names) == 0 && quick {
 		return all[:quickColumns], nil
 	}
 	if len(names) == 0 {
-		return all, nil
+		return append(all, embeddedColumns(availabilityNames)...), nil
 	}
 	chosen := slices.DeleteFunc(slices.Clone(all), func(c Column) bool {
 		return !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, c.Name()) })

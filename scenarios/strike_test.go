@@ -91,6 +91,8 @@ func (c *fakeCluster) Inject(ctx context.Context, f nemesis.Fault, stamps Stamps
 
 func (c *fakeCluster) QueueGroup() string { return "a" }
 
+func (c *fakeCluster) Beside() []QueueGroup { return nil }
+
 func (c *fakeCluster) LogEnd(context.Context) (int64, error) { return 2500, c.fails["log end"] }
 
 func (c *fakeCluster) Aim(ctx context.Context, aim Aim) (time.Duration, error) {

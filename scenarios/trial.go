@@ -62,6 +62,7 @@ type FaultLoad struct {
 	Timeout  time.Duration // of a client's request
 	Restart  time.Duration // what the system takes to start and to serve again, for estimates
 	Clients  int           // connections
+	Retries  int           // further sends of a message whose send certainly failed
 	InFlight int           // sends outstanding on each connection at most
 }
 
@@ -142,6 +143,9 @@ func (t Trial) Spec() Spec {
 	return Spec{Dir: filepath.Join(t.Dir, "cluster"), Contract: t.Contract, Seed: t.Seed, Topic: topic, Queues: queues, Faulty: true, Site: t.Site}
 }
 
+// queues is how many queues the topic has over all broker groups.
+func (t Trial) queues() int { return queues * max(t.Site.Groups, 1) }
+
 // freshDir makes dir, without what an interrupted matrix left in it.
 func freshDir(dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
@@ -164,7 +168,7 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 		return err
 	}
 	progress("reading every replica to its end, twice")
-	if err := drain(ctx, cluster, rec, t.Load.Drain); err != nil || !t.Compare {
+	if err := drain(ctx, cluster, rec, t.queues(), t.Load.Drain); err != nil || !t.Compare {
 		return err
 	}
 	progress("comparing the stores")
@@ -175,7 +179,7 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 // underLoad runs the load with the faults in the middle of it.
 func (t Trial) underLoad(ctx context.Context, cluster Cluster, rec *history.Recorder, journal *journal, progress func(string)) (sum loadgen.Summary, err error) {
 	load, err := loadgen.Start(ctx, loadgen.Config{
-		System: cluster.Driver(), Topic: topic, Queues: queues,
+		System: cluster.Driver(), Topic: topic, Queues: t.queues(), Retries: t.Load.Retries,
 		Connections: t.Load.Clients, Outstanding: t.Load.InFlight,
 		Rate: t.Load.Rate, Poisson: true, Body: loadgen.Around(t.Load.Size), Seed: t.Seed,
 		Stage: cluster.Stage(), Recorder: rec, FirstProcess: 1, FirstValue: 1, Timeout: t.Load.Timeout,
@@ -210,7 +214,7 @@ func (t Trial) readers(ctx context.Context, cluster Cluster, rec *history.Record
 	var all []*loadgen.Consumption
 	for i := range t.Load.Readers {
 		c, err := loadgen.Consume(ctx, loadgen.ConsumeConfig{
-			System: cluster.Driver(), Topic: topic, Queues: queues, Group: fmt.Sprintf("readers-%d", i+1), Pace: t.Load.Pace,
+			System: cluster.Driver(), Topic: topic, Queues: t.queues(), Group: fmt.Sprintf("readers-%d", i+1), Pace: t.Load.Pace,
 			Timeout: t.Load.Timeout, Stage: cluster.Stage(), Recorder: rec, Process: readerClient + int32(i), CommitInterval: readerCommits, Hold: readerHold,
 		})
 		if err != nil {
@@ -264,10 +268,14 @@ func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, 
 
 func (t Trial) header(cluster Cluster) history.Header {
 	profile := history.Profile{Name: semantics(t.System), InSyncReplicas: t.Contract.InSyncReplicas}
+	nodes, masters := cluster.Nodes(), map[string]string{cluster.QueueGroup(): cluster.Master()}
+	for _, g := range cluster.Beside() {
+		nodes, masters[g.Name] = append(nodes, g.Nodes...), g.Nodes[0]
+	}
 	h := history.Header{
 		Version: 1, Name: t.Name, Seed: t.Seed, System: t.System.String(),
 		Contract: t.Contract.BrokerRole + "+" + t.Contract.FlushDiskType, Profile: profile,
-		Nodes: cluster.Nodes(), Masters: map[string]string{cluster.QueueGroup(): cluster.Master()},
+		Nodes: nodes, Masters: masters,
 		Expect: history.Expect{MinAcks: t.Load.MinAcks},
 	}
 	if p := t.Promise; p != nil {

@@ -27,7 +27,7 @@ type Spec struct {
 	Contract result.Contract
 	Seed     uint64 // of what a simulated world leaves to chance
 	Topic    string
-	Queues   int
+	Queues   int            // in each broker group
 	Topics   map[string]int // further topics, with their queues
 	Faulty   bool           // the world's faults must be possible: stores on its disks, nodes on its network
 	Site     Site
@@ -35,7 +35,8 @@ type Spec struct {
 
 // Site is what a cluster stands on, beside its contract.
 type Site struct {
-	Brokers   int               // of the group, a master and its slaves: 1 to 5; 0: 2
+	Brokers   int               // of each group, a master and its slaves: 1 to 5; 0: 2
+	Groups    int               // broker groups over which the topic's queues are spread; 0: 1. Faults strike the first
 	RTT       time.Duration     // base round trip between any two hosts; 0: as fast as the world goes
 	Posix     bool              // names of files need a sync of their directory; default: as ext4
 	RealFsync bool              // each fsync of a lossy disk reaches the real one, too; default: durability is modelled
@@ -54,7 +55,14 @@ type Stamps interface {
 	Role(group, node string)
 }
 
-// Cluster is one broker group under test with its name server: real processes, or simulated ones.
+// QueueGroup is a broker group: its name, the first part of the names of its queues, and its nodes that are up, the master first.
+type QueueGroup struct {
+	Name  string
+	Nodes []string
+}
+
+// Cluster is one broker group under test with its name server: real processes, or simulated ones. Other groups may stand beside it,
+// which no fault strikes.
 type Cluster interface {
 	// Clock is the time in which it lives.
 	Clock() Clock
@@ -65,6 +73,8 @@ type Cluster interface {
 	QueueGroup() string
 	// Nodes lists the brokers, the master of the start first.
 	Nodes() []string
+	// Beside lists the other groups.
+	Beside() []QueueGroup
 	// Serving lists the nodes that are up and can be read, the one that serves the group first.
 	Serving() []string
 	// Dark lists the nodes that lost their power and did not get it back: nothing comes from them any more.

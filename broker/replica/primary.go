@@ -44,6 +44,12 @@ type Config struct {
 	MasterAddr string // haMasterAddress: dial it without waiting for the name server
 }
 
+// WithDefaults returns c with its zero values replaced by what they stand for.
+func (c Config) WithDefaults() Config {
+	c.defaults()
+	return c
+}
+
 func (c *Config) defaults() {
 	set(&c.HeartbeatInterval, 5*time.Second)
 	set(&c.Housekeeping, 20*time.Second)

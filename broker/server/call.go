@@ -24,6 +24,8 @@ var (
 // connection ends.
 type caller struct {
 	s      *Server
+	ctx    context.Context // ends when the caller is closed: nobody waits for a connection any more
+	cancel func()
 	mu     sync.Mutex
 	paths  map[string]*path
 	closed bool
@@ -48,7 +50,10 @@ type answer struct {
 	err   error
 }
 
-func (c *caller) init(s *Server) { c.s, c.paths = s, map[string]*path{} }
+func (c *caller) init(s *Server) {
+	c.s, c.paths = s, map[string]*path{}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+}
 
 // do sends a call and hands its outcome to the node.
 func (c *caller) do(call broker.Call) {
@@ -75,7 +80,7 @@ func (s *Server) noteJoined(a *answer) {
 }
 
 func (c *caller) ask(call broker.Call) answer {
-	ctx, cancel := context.WithTimeout(context.Background(), call.Timeout)
+	ctx, cancel := context.WithTimeout(c.ctx, call.Timeout)
 	defer cancel()
 	l, err := c.line(ctx, call.Addr)
 	if err != nil {
@@ -212,6 +217,7 @@ func (l *line) end(err error) {
 }
 
 func (c *caller) close() {
+	c.cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

@@ -3,16 +3,18 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/magiconair/properties"
 
+	"holdfast/broker"
 	"holdfast/broker/durability"
+	"holdfast/broker/setting"
 )
 
 // ErrConf says that a broker.conf cannot be used; the text names file, line, key and what is allowed.
@@ -21,6 +23,7 @@ var ErrConf = errors.New("broker.conf")
 // conf is a broker.conf while it is read: what keys say before it becomes a Config.
 type conf struct {
 	Config
+	bindAddress            string
 	brokerIP1, brokerIP2   string
 	listenPort, haPort     int
 	storeRoot, storeCommit string
@@ -45,92 +48,66 @@ type key struct {
 	inert string
 }
 
-// keys are all properties that are understood, under RocketMQ's own names, and those that only this broker has.
+// keys are all properties that are understood, under RocketMQ's own names, and those that only this broker has: the node's
+// settings, those of what is around it, and what is accepted and does nothing.
+var keys = append(nodeKeys(), fileKeys...)
+
+func nodeKeys() (keys []key) {
+	for _, s := range broker.Settings() {
+		keys = append(keys, key{name: s.Name, set: func(c *conf, v string) error { return s.Set(&c.Node, v) }})
+	}
+	return keys
+}
+
+func fileKey(s setting.Setting[conf]) key { return key{name: s.Name, set: s.Set} }
+
 // Source: BrokerConfig, MessageStoreConfig, NettyServerConfig (RocketMQ 5.3.3, 4.9.8).
-var keys = []key{
-	{name: "brokerClusterName", set: text(func(c *conf) *string { return &c.Node.ClusterName })},
-	{name: "brokerName", set: text(func(c *conf) *string { return &c.Node.BrokerName })},
-	{name: "brokerId", set: whole(func(c *conf) *int64 { return &c.Node.BrokerID }, 0, 1<<31)},
-	{name: "brokerIP1", set: text(func(c *conf) *string { return &c.brokerIP1 })},
-	{name: "brokerIP2", set: text(func(c *conf) *string { return &c.brokerIP2 })},
-	{name: "listenPort", set: whole(func(c *conf) *int { return &c.listenPort }, 0, 65535)},
-	{name: "haListenPort", set: whole(func(c *conf) *int { return &c.haPort }, 0, 65535)},
-	{name: "haMasterAddress", set: text(func(c *conf) *string { return &c.Node.HA.MasterAddr })},
-	{name: "namesrvAddr", set: func(c *conf, v string) error {
-		c.Node.NameServers = Addresses(v)
-		return nil
-	}},
-	{name: "brokerRole", set: word(func(c *conf) *durability.Role { return &c.Node.Choice.Role }, durability.AsyncMaster, durability.SyncMaster, durability.Slave)},
-	{name: "flushDiskType", set: word(func(c *conf) *durability.FlushType { return &c.Node.Choice.FlushType }, durability.AsyncFlush, durability.SyncFlush)},
-	{name: "holdfastProfile", set: word(func(c *conf) *durability.Profile { return &c.Node.Choice.Profile }, durability.RocketMQ4, durability.RocketMQ5, durability.Holdfast)},
-	{name: "inSyncReplicas", set: whole(func(c *conf) *int { return &c.Node.Choice.InSync }, 1, 32)},
-	{name: "transientStorePoolEnable", set: boolean(func(c *conf) *bool { return &c.Node.Choice.TransientPool })},
-	{name: "flushIntervalCommitLog", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.FlushInterval }, 1)},
-	{name: "flushCommitLogLeastPages", set: whole(func(c *conf) *int { return &c.Node.Choice.FlushPages }, 0, 1<<20)},
-	{name: "flushCommitLogThoroughInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.FlushThorough }, 1)},
-	{name: "commitIntervalCommitLog", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.CommitInterval }, 1)},
-	{name: "syncFlushTimeout", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.DiskTimeout }, 1)},
-	{name: "slaveTimeout", set: millis(func(c *conf) *time.Duration { return &c.Node.Choice.SlaveTimeout }, 1)},
-	{name: "haSlaveFallbehindMax", set: whole(func(c *conf) *int64 { return &c.Node.Choice.MaxBehind }, 1, 1<<40)},
-	{name: "haSendHeartbeatInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.HA.HeartbeatInterval }, 1)},
-	{name: "haHousekeepingInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.HA.Housekeeping }, 1)},
-	{name: "haTransferBatchSize", set: whole(func(c *conf) *int { return &c.Node.HA.BatchBytes }, 1, 4<<20)},
-	{name: "holdfastHaReconnectInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.HA.ReconnectInterval }, 1)},
-	{name: "enableControllerMode", set: boolean(func(c *conf) *bool { return &c.Node.Choice.Controlled })},
-	{name: "controllerAddr", set: text(func(c *conf) *string { return &c.Node.Controller })},
-	{name: "brokerHeartbeatInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.BeatInterval }, 1)},
-	{name: "haMaxTimeSlaveNotCatchup", set: millis(func(c *conf) *time.Duration { return &c.Node.MaxTimeBehind }, 1)},
-	{name: "slaveReadEnable", set: boolean(func(c *conf) *bool { return &c.Node.SlaveReadEnable })},
-	{name: "autoCreateTopicEnable", set: boolean(func(c *conf) *bool { return &c.Node.AutoCreateTopic })},
-	{name: "autoCreateSubscriptionGroup", set: boolean(func(c *conf) *bool { return &c.Node.AutoCreateGroup })},
-	{name: "defaultTopicQueueNums", set: whole(func(c *conf) *int32 { return &c.Node.DefaultQueues }, 1, 1024)},
-	{name: "maxMessageSize", set: whole(func(c *conf) *int { return &c.Node.MaxMessageBytes }, 1, 15<<20)},
-	{name: "maxTransferBytesOnMessageInMemory", set: whole(func(c *conf) *int { return &c.Node.MaxPullBytes }, 1, 8<<20)},
-	{name: "maxTransferCountOnMessageInMemory", set: whole(func(c *conf) *int32 { return &c.Node.MaxPullMessages }, 1, 1<<16)},
-	{name: "registerNameServerPeriod", set: millis(func(c *conf) *time.Duration { return &c.Node.RegisterInterval }, 1)},
-	{name: "holdfastSlaveSyncInterval", set: millis(func(c *conf) *time.Duration { c.Node.SyncFirst = 0; return &c.Node.SyncInterval }, 1)},
-	{name: "flushConsumerOffsetInterval", set: millis(func(c *conf) *time.Duration { return &c.Node.OffsetsInterval }, 1)},
-	{name: "channelExpiredTimeout", set: millis(func(c *conf) *time.Duration { return &c.Node.ChannelExpired }, 1)},
-	{name: "storePathRootDir", set: text(func(c *conf) *string { return &c.storeRoot })},
-	{name: "storePathCommitLog", set: text(func(c *conf) *string { return &c.storeCommit })},
-	{name: "mappedFileSizeCommitLog", set: whole(func(c *conf) *int64 { return &c.Store.SegmentBytes }, 4096, 1<<31)},
+var fileKeys = []key{
+	fileKey(host("brokerIP1", func(c *conf) *string { return &c.brokerIP1 })),
+	fileKey(host("brokerIP2", func(c *conf) *string { return &c.brokerIP2 })),
+	fileKey(setting.Text("bindAddress", func(c *conf) *string { return &c.bindAddress })),
+	fileKey(setting.Whole("listenPort", func(c *conf) *int { return &c.listenPort }, 0, 65535)),
+	fileKey(setting.Whole("haListenPort", func(c *conf) *int { return &c.haPort }, 0, 65535)),
+	fileKey(setting.Text("storePathRootDir", func(c *conf) *string { return &c.storeRoot })),
+	fileKey(setting.Text("storePathCommitLog", func(c *conf) *string { return &c.storeCommit })),
+	fileKey(setting.Whole("mappedFileSizeCommitLog", func(c *conf) *int64 { return &c.Store.SegmentBytes }, 4096, 1<<31)),
 	{name: "mappedFileSizeConsumeQueue", set: func(c *conf, v string) error {
-		if err := whole(func(c *conf) *int64 { return &c.Store.QueueFileBytes }, 20, 1<<30)(c, v); err != nil {
+		if err := setting.Whole("", func(c *conf) *int64 { return &c.Store.QueueFileBytes }, 20, 1<<30).Set(c, v); err != nil {
 			return err
 		}
 		c.Store.QueueFileBytes = (c.Store.QueueFileBytes + 19) / 20 * 20 // rounded up, as RocketMQ does
 		return nil
 	}},
 
-	{name: "metricsExporterType", set: word(func(c *conf) *exporterType { return &c.exporter }, exporterDisabled, exporterPrometheus)},
-	{name: "metricsPromExporterHost", set: text(func(c *conf) *string { return &c.promHost })},
-	{name: "metricsPromExporterPort", set: whole(func(c *conf) *int { return &c.promPort }, 0, 65535)},
+	fileKey(seconds("serverChannelMaxIdleTimeSeconds", func(c *conf) *time.Duration { return &c.Limits.Idle })),
+	fileKey(setting.Whole("holdfastMaxConnections", func(c *conf) *int { return &c.Limits.Connections }, 1, 1<<20)),
+	fileKey(setting.Whole("holdfastMaxConnectionsPerAddress", func(c *conf) *int { return &c.Limits.PerAddress }, 1, 1<<20)),
+	fileKey(setting.Whole("holdfastMaxSlaves", func(c *conf) *int { return &c.Limits.Slaves }, 1, 1<<10)),
+	fileKey(setting.Whole("holdfastMaxRequestsPerConnection", func(c *conf) *int { return &c.Limits.Requests }, 1, 1<<20)),
+	fileKey(setting.Whole("holdfastMaxUnreadBytes", func(c *conf) *int { return &c.Limits.UnreadBytes }, 1<<20, 1<<34)),
+	fileKey(setting.Whole("holdfastMaxLargeFrameBytes", func(c *conf) *int64 { return &c.Limits.LargeFrames }, 1<<20, 1<<40)),
+	fileKey(setting.Millis("holdfastFrameTimeout", func(c *conf) *time.Duration { return &c.Limits.FrameTime }, 1)),
+	fileKey(setting.Millis("holdfastWriteTimeout", func(c *conf) *time.Duration { return &c.Limits.WriteTime }, 1)),
+	fileKey(setting.Word("metricsExporterType", func(c *conf) *exporterType { return &c.exporter }, exporterDisabled, exporterPrometheus)),
+	fileKey(setting.Text("metricsPromExporterHost", func(c *conf) *string { return &c.promHost })),
+	fileKey(setting.Whole("metricsPromExporterPort", func(c *conf) *int { return &c.promPort }, 0, 65535)),
 	{name: "messageIndexEnable", set: func(c *conf, v string) error {
 		enabled := !c.Store.NoIndex
-		err := boolean(func(*conf) *bool { return &enabled })(c, v)
+		err := setting.Bool("", func(*conf) *bool { return &enabled }).Set(c, v)
 		c.Store.NoIndex = !enabled
 		return err
 	}},
-	{name: "fileReservedTime", set: func(c *conf, v string) error {
-		var hours int64
-		err := whole(func(*conf) *int64 { return &hours }, 0, 1<<20)(c, v)
-		c.Node.Retention.Reserved = time.Duration(hours) * time.Hour
-		return err
-	}},
-	{name: "deleteWhen", set: func(c *conf, v string) error { return hours(&c.Node.Retention.Hours, v) }},
-	{name: "diskMaxUsedSpaceRatio", set: percent(func(c *conf) *int { return &c.Node.Retention.UsedPercent }, 10, 95)},
-	{name: "diskSpaceCleanForciblyRatio", set: percent(func(c *conf) *int { return &c.Node.Retention.ForcePercent }, 30, 85)},
-	{name: "diskSpaceWarningLevelRatio", set: percent(func(c *conf) *int { return &c.Node.Retention.FullPercent }, 35, 90)},
-	{name: "maxHashSlotNum", set: whole(func(c *conf) *int32 { return &c.Store.MaxHashSlots }, 1, 1<<28)},
-	{name: "maxIndexNum", set: whole(func(c *conf) *int32 { return &c.Store.MaxIndexes }, 2, 1<<26)},
+	fileKey(setting.Whole("maxHashSlotNum", func(c *conf) *int32 { return &c.Store.MaxHashSlots }, 1, 1<<28)),
+	fileKey(setting.Whole("maxIndexNum", func(c *conf) *int32 { return &c.Store.MaxIndexes }, 2, 1<<26)),
 
+	fileKey(setting.Whole("accessMessageInMemoryMaxRatio", func(c *conf) *int { return &c.MemoryRatio }, 0, 100)),
 	{name: "totalReplicas", inert: "inSyncReplicas decides"},
 	{name: "minInSyncReplicas", inert: "needs slaveActingMaster or a controller in RocketMQ"},
 	{name: "enableAutoInSyncReplicas", inert: "needs slaveActingMaster in RocketMQ"},
 	{name: "allAckInSyncStateSet", inert: "needs a controller in RocketMQ"},
 	{name: "timerWheelEnable", inert: "there is no timer wheel"},
 	{name: "brokerIP2HostName", inert: "addresses only"},
-	{name: "listenAddress", inert: "brokerIP1 decides"},
+	{name: "listenAddress", inert: "bindAddress decides, or brokerIP1 without it"},
 	{name: "sendMessageThreadPoolNums", inert: "there are no thread pools"},
 	{name: "pullMessageThreadPoolNums", inert: "there are no thread pools"},
 	{name: "useReentrantLockWhenPutMessage", inert: "there is one lock"},
@@ -146,7 +123,9 @@ func ReadConf(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConf, err)
 	}
-	return ParseConf(path, string(raw))
+	cfg, err := ParseConf(path, string(raw))
+	cfg.ConfPath, cfg.Node.ConfKept = path, true
+	return cfg, err
 }
 
 // ParseConf is ReadConf of a text; name stands for the file in errors.
@@ -156,7 +135,7 @@ func ParseConf(name, body string) (Config, error) {
 		return Config{}, fmt.Errorf("%w: %s: %w", ErrConf, name, err)
 	}
 	profile := durability.Profile(p.GetString("holdfastProfile", string(durability.RocketMQ5)))
-	c := conf{Config: DefaultConfig(profile), brokerIP1: "127.0.0.1", listenPort: 10911, haPort: -1, promPort: 5557}
+	c := conf{Config: DefaultConfig(profile), listenPort: 10911, haPort: -1, promPort: 5557}
 	for _, k := range p.Keys() {
 		value := strings.TrimSpace(p.GetString(k, ""))
 		at := fmt.Sprintf("%s:%d", name, lineOf(body, k))
@@ -186,23 +165,12 @@ func (c *conf) finish(name string) (Config, error) {
 			c.haPort = 0
 		}
 	}
-	if c.brokerIP2 == "" {
-		c.brokerIP2 = c.brokerIP1
-	}
-	if c.Listen, err = address(c.brokerIP1, c.listenPort); err != nil {
-		return Config{}, fmt.Errorf("%w: %s: brokerIP1: %w", ErrConf, name, err)
-	}
-	if c.listenPort > fastPortBelow {
-		if c.FastListen, err = address(c.brokerIP1, c.listenPort-fastPortBelow); err != nil {
-			return Config{}, fmt.Errorf("%w: %s: brokerIP1: %w", ErrConf, name, err)
-		}
-	}
-	if c.HAListen, err = address(c.brokerIP2, c.haPort); err != nil {
-		return Config{}, fmt.Errorf("%w: %s: brokerIP2: %w", ErrConf, name, err)
+	if err := c.listenAt(name); err != nil {
+		return Config{}, err
 	}
 	if c.exporter == exporterPrometheus {
 		if c.promHost == "" {
-			c.promHost = c.brokerIP1
+			c.promHost, _, _ = net.SplitHostPort(c.Listen)
 		}
 		if c.MetricsListen, err = address(c.promHost, c.promPort); err != nil {
 			return Config{}, fmt.Errorf("%w: %s: metricsPromExporterHost: %w", ErrConf, name, err)
@@ -225,10 +193,73 @@ func (c *conf) finish(name string) (Config, error) {
 	return c.Config, nil
 }
 
-// Addresses splits a list of addresses at semicolons, commas and spaces.
-func Addresses(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ';' || r == ',' || r == ' ' })
+// listenAt says where the broker listens: at bindAddress, which is RocketMQ 5's key, and then brokerIP1 and brokerIP2 are only what
+// others are told; without it at brokerIP1 and brokerIP2 themselves, so that nothing is open to others by accident.
+// Source: NettyServerConfig.bindAddress (RocketMQ 5.3.3), whose default is 0.0.0.0.
+func (c *conf) listenAt(name string) (err error) {
+	c.Advertise, c.HAAdvertise = c.brokerIP1, c.brokerIP2
+	ip1, ip2, hint := c.brokerIP1, c.brokerIP2, "; bindAddress says where to listen when brokerIP1 and brokerIP2 are not addresses of this machine"
+	if c.bindAddress != "" {
+		ip1, ip2, hint = c.bindAddress, c.bindAddress, ""
+	}
+	if ip1 == "" {
+		ip1 = "127.0.0.1"
+	}
+	if ip2 == "" {
+		ip2 = ip1
+	}
+	if c.Listen, err = address(ip1, c.listenPort); err != nil {
+		return fmt.Errorf("%w: %s: listen for clients: %w%s", ErrConf, name, err, hint)
+	}
+	if c.listenPort > fastPortBelow {
+		if c.FastListen, err = address(ip1, c.listenPort-fastPortBelow); err != nil {
+			return fmt.Errorf("%w: %s: listen for clients: %w%s", ErrConf, name, err, hint)
+		}
+	}
+	if c.HAListen, err = address(ip2, c.haPort); err != nil {
+		return fmt.Errorf("%w: %s: listen for slaves (brokerIP2): %w%s", ErrConf, name, err, hint)
+	}
+	return nil
 }
+
+// Properties returns the effective configuration as broker.conf would hold it.
+func (c *Config) Properties() string {
+	var b strings.Builder
+	b.WriteString(c.Node.Properties())
+	line := func(key string, value any) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s=%v\n", key, value)
+		}
+	}
+	host, port, _ := net.SplitHostPort(c.Listen)
+	line("bindAddress", host)
+	line("listenPort", port)
+	_, haPort, _ := net.SplitHostPort(c.HAListen)
+	line("haListenPort", haPort)
+	line("brokerIP1", c.Advertise)
+	line("brokerIP2", c.HAAdvertise)
+	line("storePathRootDir", c.StoreDir)
+	l := c.Limits.withDefaults()
+	line("serverChannelMaxIdleTimeSeconds", int64(l.Idle/time.Second))
+	line("holdfastMaxConnections", l.Connections)
+	line("holdfastMaxConnectionsPerAddress", l.PerAddress)
+	line("holdfastMaxSlaves", l.Slaves)
+	line("holdfastMaxRequestsPerConnection", l.Requests)
+	line("holdfastMaxUnreadBytes", l.UnreadBytes)
+	line("holdfastMaxLargeFrameBytes", l.LargeFrames)
+	line("holdfastFrameTimeout", l.FrameTime.Milliseconds())
+	line("holdfastWriteTimeout", l.WriteTime.Milliseconds())
+	if c.MetricsListen != "" {
+		host, port, _ = net.SplitHostPort(c.MetricsListen)
+		line("metricsExporterType", exporterPrometheus)
+		line("metricsPromExporterHost", host)
+		line("metricsPromExporterPort", port)
+	}
+	return b.String()
+}
+
+// Addresses splits a list of addresses at semicolons, commas and spaces.
+func Addresses(list string) []string { return broker.Addresses(list) }
 
 func address(ip string, port int) (string, error) {
 	a, err := netip.ParseAddr(ip)
@@ -238,73 +269,26 @@ func address(ip string, port int) (string, error) {
 	return netip.AddrPortFrom(a, uint16(port)).String(), nil
 }
 
-func text(field func(*conf) *string) func(*conf, string) error {
-	return func(c *conf, v string) error { *field(c) = v; return nil }
+// host is a host name or address that others are told.
+func host(name string, field func(*conf) *string) setting.Setting[conf] {
+	s := setting.Text(name, field)
+	s.Set = func(c *conf, v string) error {
+		*field(c) = v
+		return CheckAdvertise(v)
+	}
+	return s
 }
 
-func word[T ~string](field func(*conf) *T, allowed ...T) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		if !slices.Contains(allowed, T(v)) {
-			return fmt.Errorf("allowed: %v", allowed)
+// seconds is a time in whole seconds, at least one.
+func seconds(name string, field func(*conf) *time.Duration) setting.Setting[conf] {
+	return setting.Setting[conf]{Name: name, Set: func(c *conf, v string) error {
+		var n int64
+		if err := setting.Whole(name, func(*conf) *int64 { return &n }, 1, 24*60*60).Set(c, v); err != nil {
+			return err
 		}
-		*field(c) = T(v)
+		*field(c) = time.Duration(n) * time.Second
 		return nil
-	}
-}
-
-func boolean(field func(*conf) *bool) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		if v != "true" && v != "false" {
-			return errors.New("allowed: true, false")
-		}
-		*field(c) = v == "true"
-		return nil
-	}
-}
-
-func whole[T int | int32 | int64](field func(*conf) *T, low, high int64) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < low || n > high {
-			return fmt.Errorf("allowed: %d to %d", low, high)
-		}
-		*field(c) = T(n)
-		return nil
-	}
-}
-
-// percent reads a percentage; what is outside [low, high] becomes low or high, as RocketMQ has it.
-func percent(field func(*conf) *int, low, high int) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		err := whole(field, 0, 100)(c, v)
-		*field(c) = max(low, min(*field(c), high))
-		return err
-	}
-}
-
-// hours reads hours of the day with semicolons between, such as "04" or "04;16".
-func hours(field *uint32, v string) error {
-	set := uint32(0)
-	for one := range strings.SplitSeq(v, ";") {
-		hour, err := strconv.Atoi(strings.TrimSpace(one))
-		if err != nil || hour < 0 || hour > 23 {
-			return errors.New("allowed: hours 00 to 23, with semicolons between")
-		}
-		set |= 1 << hour
-	}
-	*field = set
-	return nil
-}
-
-func millis(field func(*conf) *time.Duration, low int64) func(*conf, string) error {
-	return func(c *conf, v string) error {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if high := int64(24 * time.Hour / time.Millisecond); err != nil || n < low || n > high {
-			return fmt.Errorf("allowed: %d to %d (ms)", low, high)
-		}
-		*field(c) = time.Duration(n) * time.Millisecond
-		return nil
-	}
+	}}
 }
 
 // lineOf returns the number of the last line of body that sets k.

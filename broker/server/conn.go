@@ -23,16 +23,21 @@ type conn struct {
 	buf    []byte // what was read: the first filled bytes are not decoded yet
 	filled int
 	place  atomic.Int32 // who reads: see sync
+	large  int64        // bytes of buf that count as a large frame's
+
+	active     atomic.Int64 // the tick of the last byte of the client, or for it
+	frameBegun atomic.Int64 // the tick when a frame began that is not whole yet; 0: none
+	owed       atomic.Int32 // answers that are not given yet
+	unread     atomic.Int64 // cost of the replies that wait to be read
 
 	mu       sync.Mutex // guards the outbox
 	box      []broker.Reply
 	spare    []broker.Reply
 	draining bool // someone empties the box
 	closed   bool
+	waits    bool // the reader waits for room
+	room     sync.Cond
 }
-
-// outboxMax bounds the replies that wait for a client that does not read; it is closed beyond.
-const outboxMax = 1 << 18
 
 // connTable finds connections by id: the low bits are a slot, the rest makes the id unique.
 type connTable struct {
@@ -86,7 +91,8 @@ func (t *connTable) all() []*conn {
 	return out
 }
 
-// accept serves every connection of a listener.
+// accept begins every connection of a listener, one after the other: a thousand that come at once wait in the kernel, not for the
+// node's lock, where each of them would stand before somebody who has a connection.
 func (s *Server) accept(l net.Listener, serve func(net.Conn)) {
 	for {
 		nc, err := l.Accept()
@@ -97,11 +103,27 @@ func (s *Server) accept(l net.Listener, serve func(net.Conn)) {
 			if s.isClosing() {
 				return
 			}
-			s.log.Warn("accept", "err", err)
+			s.refusedAccept(err)
 			continue
 		}
-		s.spawn(func() { serve(nc) })
+		serve(nc)
 	}
+}
+
+// acceptPause is the pause after a failed accept: the process has no file descriptor left, which the next try does not change.
+const acceptPause = 20 * time.Millisecond
+
+func (s *Server) refusedAccept(err error) {
+	s.mu.Lock()
+	tell := time.Since(s.doorman.told) >= refusedEvery
+	if tell {
+		s.doorman.told = time.Now()
+	}
+	s.mu.Unlock()
+	if tell {
+		s.log.Warn("accept", "err", err)
+	}
+	time.Sleep(acceptPause)
 }
 
 func (s *Server) isClosing() bool {
@@ -110,19 +132,37 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// serveClient reads a client's connection until its end.
+// serveClient admits a client's connection and has it read until its end.
 func (s *Server) serveClient(nc net.Conn) {
 	c := &conn{s: s, nc: nc, try: tryWriterOf(nc), intake: s.node.Intake(nc.RemoteAddr().String()), buf: make([]byte, readBytesMin)}
+	c.room.L = &c.mu
+	c.active.Store(s.tick.Load())
 	s.mu.Lock()
-	ok := !s.closing && s.conns.add(c)
+	err := s.admit(c)
 	s.mu.Unlock()
-	if !ok {
-		nc.Close()
+	if err != nil {
+		s.refused(nc, err)
 		return
 	}
 	st := s.newStepper()
 	st.step(&broker.Event{Kind: broker.KindOpened, Conn: c.id, Addr: nc.RemoteAddr().String()})
-	c.serve(st)
+	s.spawn(func() { c.serve(st) })
+}
+
+// undertake tells the node of connections that have ended, one after the other, for the same reason as accept.
+func (s *Server) undertake() {
+	st := s.newStepper()
+	for {
+		select {
+		case c := <-s.gone:
+			s.mu.Lock()
+			s.dismiss(c)
+			s.mu.Unlock()
+			st.step(&broker.Event{Kind: broker.KindClosed, Conn: c.id})
+		case <-s.disk.quit:
+			return
+		}
+	}
 }
 
 // serve reads until the connection ends, or until another goroutine has taken the reading over.
@@ -132,13 +172,14 @@ func (c *conn) serve(st *stepper) {
 		return
 	}
 	c.close()
-	c.s.mu.Lock()
-	c.s.conns.remove(c.id)
-	c.s.mu.Unlock()
+	c.s.large.Add(-c.large)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 		c.s.log.Debug("connection closed", "peer", c.nc.RemoteAddr(), "err", err)
 	}
-	st.step(&broker.Event{Kind: broker.KindClosed, Conn: c.id})
+	select {
+	case c.s.gone <- c:
+	case <-c.s.disk.quit:
+	}
 }
 
 // Sizes of a read buffer: it grows while reads fill it, and to a whole frame, and shrinks again.
@@ -171,9 +212,24 @@ func (c *conn) read(st *stepper) error {
 // burst steps all whole frames of the buffer and keeps the rest.
 func (c *conn) burst(st *stepper, ev *broker.Event) (sync *store.SyncJob, err error) {
 	requests, used, err := c.intake.Decode(c.buf[:c.filled])
+	tick := c.s.tick.Load()
+	c.active.Store(tick)
+	for left := requests; len(left) > 0; {
+		n, answers := nextRun(left, c.s.limits.Requests-int(c.owed.Load()))
+		ev.Requests, left = left[:n], left[n:]
+		c.owed.Add(int32(answers))
+		if _, job := st.stepReceived(ev); job != nil {
+			sync = job
+		}
+		if c.crowded() {
+			if sync != nil {
+				c.s.disk.sync <- sync // others wait for it
+				sync = nil
+			}
+			c.await()
+		}
+	}
 	if len(requests) > 0 {
-		ev.Requests = requests
-		_, sync = st.stepReceived(ev)
 		c.intake.Reset()
 	}
 	if err != nil {
@@ -181,8 +237,34 @@ func (c *conn) burst(st *stepper, ev *broker.Event) (sync *store.SyncJob, err er
 	}
 	full := c.filled == len(c.buf)
 	c.filled = copy(c.buf, c.buf[used:c.filled])
+	switch {
+	case c.filled == 0:
+		c.frameBegun.Store(0)
+	case used > 0 || c.frameBegun.Load() == 0:
+		c.frameBegun.Store(tick)
+	}
 	c.buf, err = resize(c.buf, c.filled, full)
+	if err == nil {
+		err = c.count()
+	}
 	return sync, err
+}
+
+// count keeps the account of large frames.
+func (c *conn) count() error {
+	large := int64(len(c.buf))
+	if large <= 2*readBytesMax {
+		large = 0
+	}
+	if large == c.large {
+		return nil
+	}
+	more := large - c.large
+	c.large = large
+	if c.s.large.Add(more) > c.s.limits.LargeFrames && more > 0 {
+		return errLarge
+	}
+	return nil
 }
 
 // errRelieved says that another goroutine reads the connection from now on.
@@ -227,8 +309,8 @@ func resize(buf []byte, filled int, full bool) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case need > want:
-		want = need + readBytesMin
+	case need > want && filled > want/2:
+		want = min(need+readBytesMin, 2*want) // as bytes come, not as they are announced
 	case full && want < readBytesMax:
 		want *= 2
 	case need <= readBytesMax && want > 2*readBytesMax:
@@ -247,13 +329,20 @@ func resize(buf []byte, filled int, full bool) ([]byte, error) {
 func (c *conn) post(r *broker.Reply) (drain bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || len(c.box) >= outboxMax {
-		if !c.closed {
-			c.closed = true
-			c.nc.Close()
-		}
+	if c.closed {
 		return false
 	}
+	if !r.Push {
+		c.owed.Add(-1)
+		c.relax()
+	}
+	if int(c.unread.Add(int64(cost(r)))) > c.s.limits.UnreadBytes {
+		c.closed, c.box = true, nil
+		c.room.Signal()
+		c.nc.Close()
+		return false
+	}
+	c.active.Store(c.s.tick.Load())
 	c.box = append(c.box, *r)
 	drain = !c.draining
 	c.draining = true
@@ -276,75 +365,112 @@ func (c *conn) takeBox() []broker.Reply {
 	return batch
 }
 
+// drained reports whether no reply is on its way out.
+func (c *conn) drained() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed || !c.draining
+}
+
 // giveBack lets a drained batch be used again.
 func (c *conn) giveBack(batch []broker.Reply) {
+	read := 0
+	for i := range batch {
+		read += cost(&batch[i])
+	}
 	clear(batch)
 	c.mu.Lock()
+	c.unread.Add(-int64(read))
+	c.relax()
 	if cap(batch) <= 4096 {
 		c.spare = batch[:0]
 	}
 	c.mu.Unlock()
 }
 
-// drain empties the outbox with one system call a batch. It never waits for a slow client: what the kernel does not take at
-// once is left to a goroutine of its own. It returns buf to be used again.
+// drain empties the outbox with one system call for as much as fits a buffer. It never waits for a slow client: what the kernel
+// does not take at once is left to a goroutine of its own. It returns buf to be used again.
 func (c *conn) drain(buf []byte) []byte {
 	for {
 		batch := c.takeBox()
 		if batch == nil {
 			return buf
 		}
-		var err error
-		buf, err = c.encode(buf[:0], batch)
+		for left := batch; len(left) > 0; {
+			var err error
+			if buf, left, err = c.encode(buf[:0], left); err != nil {
+				c.s.log.Error("reply", "err", err)
+				c.close()
+				return buf
+			}
+			n, err := c.try.try(buf)
+			if err != nil {
+				c.close()
+				return buf
+			}
+			if n < len(buf) {
+				rest := buf[n:]
+				c.s.spawn(func() { c.finish(rest, left, batch) })
+				return nil
+			}
+		}
 		c.giveBack(batch)
-		if err != nil {
-			c.s.log.Error("reply", "err", err)
-			c.close()
-			return buf
-		}
-		n, err := c.try.try(buf)
-		if err != nil {
-			c.close()
-			return buf
-		}
-		if n < len(buf) {
-			rest := buf[n:]
-			c.s.spawn(func() { c.finish(rest) })
-			return nil
-		}
 	}
 }
 
-// finish writes what drain could not, and goes on draining: the place of the drainer is handed over with the bytes.
-func (c *conn) finish(rest []byte) {
+// finish writes what drain could not: rest, the replies left, of the batch. It goes on draining: the place of the drainer is handed
+// over with the bytes.
+func (c *conn) finish(rest []byte, left, batch []broker.Reply) {
 	for {
-		if _, err := c.nc.Write(rest); err != nil {
-			c.close()
+		if err := c.write(rest); err != nil {
+			c.end(errUnread)
 			c.takeBox()
 			return
 		}
-		batch := c.takeBox()
-		if batch == nil {
-			return
+		if len(left) == 0 {
+			c.giveBack(batch)
+			c.nc.SetWriteDeadline(time.Time{}) // whoever drains next does not wait
+			if batch = c.takeBox(); batch == nil {
+				return
+			}
+			left = batch
 		}
 		var err error
-		if rest, err = c.encode(rest[:0], batch); err != nil {
+		if rest, left, err = c.encode(rest[:0], left); err != nil {
 			c.s.log.Error("reply", "err", err)
 			c.close()
 			return
 		}
-		c.giveBack(batch)
 	}
 }
 
-func (c *conn) encode(dst []byte, batch []broker.Reply) ([]byte, error) {
+// writeAtOnce is how much a client must take within Limits.WriteTime.
+const writeAtOnce = 64 << 10
+
+func (c *conn) write(b []byte) error {
+	for len(b) > 0 {
+		c.nc.SetWriteDeadline(time.Now().Add(c.s.limits.WriteTime))
+		n, err := c.nc.Write(b[:min(len(b), writeAtOnce)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// encode appends replies to dst, until it is large enough for a system call, and returns those that are left.
+func (c *conn) encode(dst []byte, batch []broker.Reply) ([]byte, []broker.Reply, error) {
 	for i := range batch {
 		var err error
 		if dst, err = c.s.node.AppendReply(dst, &batch[i]); err != nil {
-			return dst, err
+			return dst, nil, err
+		}
+		if len(dst) >= c.s.limits.bytesPerEncode {
+			return dst, batch[i+1:], nil
 		}
 	}
-	return dst, nil
+	return dst, nil, nil
 }
 
 // close ends the connection; its reader sees the end and tells the node.
@@ -352,6 +478,7 @@ func (c *conn) close() {
 	c.mu.Lock()
 	c.closed = true
 	c.box = nil
+	c.room.Signal()
 	c.mu.Unlock()
 	c.nc.Close()
 }

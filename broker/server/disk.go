@@ -101,11 +101,18 @@ func (s *Server) truncate(job *store.TruncateJob) {
 }
 
 func (s *Server) load(job *store.LoadJob) {
+	s.loads <- struct{}{}
+	defer func() { <-s.loads }()
 	job.Run() // the node learns the outcome from the job
 	s.newStepper().step(&broker.Event{Kind: broker.KindLoaded, Load: job})
 }
 
 func (s *Server) save(save broker.Save) {
-	err := vfs.WriteFile(s.fs, save.Name, save.Bytes)
+	var err error
+	if save.Name == broker.ConfName {
+		err = updateConf(s.cfg.ConfPath, string(save.Bytes))
+	} else {
+		err = vfs.WriteFile(s.fs, save.Name, save.Bytes)
+	}
 	s.newStepper().step(&broker.Event{Kind: broker.KindSaved, Name: save.Name, Err: err})
 }

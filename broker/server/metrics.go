@@ -132,7 +132,7 @@ func (m *metrics) numbers(out chan<- prometheus.Metric) {
 		conns = m.s.conns.len()
 	})
 	d := &m.desc
-	gauge(out, d.permission, int64(remoting.PermRead|remoting.PermWrite))
+	gauge(out, d.permission, int64(sample.Permission))
 	gauge(out, d.topics, int64(sample.Topics))
 	gauge(out, d.groups, int64(sample.Groups))
 	gauge(out, d.watermark, int64(sample.Waiting), "send")

@@ -103,12 +103,11 @@ func (s *Server) Ready() error {
 	if !ok {
 		return nil
 	}
-	names := len(s.cfg.Node.NameServers)
 	sample := node.Sample()
 	switch {
 	case sample.Stopping:
 		return fmt.Errorf("%w: it is stopping", ErrNotReady)
-	case names > 0 && (!s.joined || sample.Away == names):
+	case sample.Names > 0 && (!s.joined || sample.Away == sample.Names):
 		return fmt.Errorf("%w: not registered at a name server", ErrNotReady)
 	case sample.Full:
 		return fmt.Errorf("%w: the disk is full", ErrNotReady)

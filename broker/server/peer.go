@@ -59,11 +59,13 @@ func (t *peerTable) remove(id replica.ConnID) {
 func (t *peerTable) all() []*peer { return append([]*peer(nil), t.list...) }
 
 // serveSlave serves a slave that connected.
-func (s *Server) serveSlave(nc net.Conn) { s.servePeer(nc, nc.RemoteAddr().String(), false) }
+func (s *Server) serveSlave(nc net.Conn) {
+	s.spawn(func() { s.servePeer(nc, nc.RemoteAddr().String(), false) })
+}
 
 // follow connects to the master, as the node asked, and serves the connection until its end.
 func (s *Server) follow(addr string) {
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	ctx, cancel := context.WithTimeout(s.calls.ctx, dialTimeout)
 	nc, err := s.cfg.Dial(ctx, addr)
 	cancel()
 	if err != nil {
@@ -79,7 +81,7 @@ func (s *Server) servePeer(nc net.Conn, addr string, dialed bool) {
 	s.mu.Lock()
 	s.peers.last++
 	p.id = s.peers.last
-	ok := !s.closing
+	ok := !s.closing && (dialed || len(s.peers.list) < s.limits.Slaves)
 	if ok {
 		s.peers.list = append(s.peers.list, p)
 	}

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast/broker"
@@ -27,13 +28,21 @@ type Config struct {
 	Node     broker.Config
 	Store    store.Config
 	StoreDir string // directory of the store; "" keeps it in memory
-	Listen   string // address for clients; port 0 chooses one
+	Listen   string // address for clients, "" is 127.0.0.1:0; port 0 chooses one
 	HAListen string // address for slaves; "" serves none
 	// FastListen is a second address for clients: slaves of Apache RocketMQ copy topics and groups' settings over the port two below
 	// their master's, and so do clients with vipChannelEnabled. One that is taken is left alone, with a warning. "" serves none.
 	FastListen string
+	ConfPath   string // the broker.conf that this is from; changes of the configuration go there. With Node.ConfKept
+	// MemoryRatio is the part of the machine's memory, in percent, within which from its end the log counts as in memory, unless
+	// Node.InMemoryBytes says it. accessMessageInMemoryMaxRatio, default 40.
+	MemoryRatio int
+	// Advertise is the host name or address that name servers tell clients, with the port of Listen; "" is the address of Listen,
+	// 127.0.0.1 when that is every address. HAAdvertise is for slaves what Advertise is for clients; "" is Advertise.
+	Advertise, HAAdvertise string
 	// MetricsListen is the address of /metrics, /healthz and /readyz; "" serves none.
 	MetricsListen string
+	Limits        Limits
 	Notes         []string
 	Seed          uint64 // of the choice of queues; 0 draws one
 	// ClockPage is a file by which a nemesis skews the node's wall clock (see skewPage); "": the clock is the real one.
@@ -47,7 +56,7 @@ type Config struct {
 
 // DefaultConfig returns RocketMQ's defaults under the semantics of a profile.
 func DefaultConfig(p durability.Profile) Config {
-	return Config{Node: broker.DefaultConfig(p)}
+	return Config{Node: broker.DefaultConfig(p), MemoryRatio: 40}
 }
 
 // machine is what the driver needs of a node.
@@ -78,6 +87,7 @@ type Server struct {
 	mu       sync.Mutex // guards everything below and the node
 	out      broker.Output
 	conns    connTable
+	doorman  doorman
 	peers    peerTable
 	timer    *time.Timer
 	armed    time.Duration // when the timer fires; 0: not armed
@@ -86,6 +96,12 @@ type Server struct {
 	failed   error
 	joined   bool // a name server has the broker
 	joinedCh chan struct{}
+
+	limits Limits
+	tick   atomic.Int64  // of watch
+	large  atomic.Int64  // bytes of buffers for large frames
+	gone   chan *conn    // connections that have ended
+	loads  chan struct{} // a place for each read of a consume queue
 
 	syncInline bool // acknowledgements wait for syncs: readers may run them
 	disk       disks
@@ -117,6 +133,11 @@ func start(ctx context.Context, cfg Config, open func(*Server) error) (*Server, 
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
+	for _, host := range []string{cfg.Advertise, cfg.HAAdvertise} {
+		if err := CheckAdvertise(host); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrStart, err)
+		}
+	}
 	s := newServer(cfg)
 	if err := s.listen(); err != nil {
 		return nil, err
@@ -129,6 +150,7 @@ func start(ctx context.Context, cfg Config, open func(*Server) error) (*Server, 
 		return nil, err
 	}
 	s.run()
+	s.log.Info("started", "addr", s.Addr(), "ha", s.HAAddr(), "metrics", s.MetricsAddr())
 	set := make(chan struct{})
 	s.unwatch = context.AfterFunc(ctx, func() {
 		<-set
@@ -178,6 +200,9 @@ func newServer(cfg Config) *Server {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if s.cfg.Listen == "" {
+		s.cfg.Listen = "127.0.0.1:0"
+	}
 	if s.cfg.Bind == nil {
 		s.cfg.Bind = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
 	}
@@ -185,6 +210,14 @@ func newServer(cfg Config) *Server {
 		dialer := net.Dialer{Timeout: 3 * time.Second}
 		s.cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }
 	}
+	if node := &s.cfg.Node; node.InMemoryBytes == 0 {
+		node.InMemoryBytes = memoryBytes() / 100 * int64(cfg.MemoryRatio)
+	}
+	s.limits = cfg.Limits.withDefaults()
+	s.tick.Store(1)
+	s.gone = make(chan *conn)
+	s.loads = make(chan struct{}, s.limits.loadsAtOnce)
+	s.doorman.byAddress = map[netip.Addr]int{}
 	s.disk.init()
 	s.calls.init(s)
 	return s
@@ -252,10 +285,7 @@ func (s *Server) open() error {
 			return fmt.Errorf("%w: clock: %w", ErrStart, err)
 		}
 	}
-	s.cfg.Node.Addr = addrPort(s.listener)
-	if s.haListener != nil {
-		s.cfg.Node.HAAddr = addrPort(s.haListener)
-	}
+	s.advertise()
 	if s.cfg.Node.Incarnation == 0 {
 		s.cfg.Node.Incarnation = time.Now().UnixNano() // also of a machine whose clock was set back: a nanosecond is not met twice
 	}
@@ -277,24 +307,14 @@ func (s *Server) open() error {
 	return nil
 }
 
-func addrPort(l net.Listener) netip.AddrPort {
-	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	a, err := netip.ParseAddrPort(l.Addr().String())
-	switch {
-	case err != nil:
-		return netip.AddrPortFrom(loopback, 1) // a listener that is no socket
-	case a.Addr().IsUnspecified():
-		return netip.AddrPortFrom(loopback, a.Port()) // every address; clients need one
-	}
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
 func (s *Server) run() {
 	s.timer = time.AfterFunc(time.Hour, s.woke)
 	s.timer.Stop()
 	s.spawn(s.writer)
 	s.spawn(s.syncer)
 	s.spawn(s.auxer)
+	s.spawn(s.watch)
+	s.spawn(s.undertake)
 	if s.store != nil {
 		s.spawn(s.caretaker)
 	}
@@ -351,12 +371,17 @@ const closeTimeout = 10 * time.Second
 func (s *Server) Close() error {
 	s.end.Do(func() {
 		s.unwatch()
-		s.ended = s.finish()
+		begun := time.Now()
+		s.log.Info("stopping")
+		if s.ended = s.finish(); s.ended == nil {
+			s.log.Info("stopped", "after", time.Since(begun))
+		}
 	})
 	return s.ended
 }
 
 func (s *Server) finish() error {
+	s.stopAccepting()
 	s.mu.Lock()
 	failed := s.failed
 	s.mu.Unlock()
@@ -364,6 +389,7 @@ func (s *Server) finish() error {
 		s.newStepper().step(&broker.Event{Kind: broker.KindStop})
 		select {
 		case <-s.done:
+			s.answerWhatIsLeft()
 		case <-time.After(closeTimeout):
 			s.fail(fmt.Errorf("not stopped within %v", closeTimeout))
 		}
@@ -377,6 +403,23 @@ func (s *Server) finish() error {
 		return s.store.Close()
 	}
 	return s.Err()
+}
+
+// farewell bounds what the answers of the last Steps may take: a client that does not read must not hold the end.
+const farewell = 200 * time.Millisecond
+
+// answerWhatIsLeft waits until the outboxes are empty: the last acknowledgements are decided with the end of the last write, and
+// other goroutines carry them out.
+func (s *Server) answerWhatIsLeft() {
+	s.mu.Lock()
+	conns := s.conns.all()
+	s.mu.Unlock()
+	end := time.Now().Add(farewell)
+	for _, c := range conns {
+		for !c.drained() && time.Now().Before(end) {
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // tearDown ends every goroutine that waits for a socket or for work.
@@ -402,7 +445,14 @@ func (s *Server) tearDown() {
 }
 
 func (s *Server) closeListeners() {
-	for _, l := range []net.Listener{s.listener, s.fastListener, s.haListener, s.monitor.listener} {
+	s.stopAccepting()
+	if s.monitor.listener != nil {
+		s.monitor.listener.Close()
+	}
+}
+
+func (s *Server) stopAccepting() {
+	for _, l := range []net.Listener{s.listener, s.fastListener, s.haListener} {
 		if l != nil {
 			l.Close()
 		}

@@ -111,12 +111,21 @@ type Abandoner interface {
 	Abandon(node string)
 }
 
+// Chooser is a Producer that knows which queue groups take sends. Used as it is, by the same goroutine.
+type Chooser interface {
+	// Choose returns the queue number that a new send had better go to instead of queue: queue itself unless its group is gone or
+	// failed of late.
+	Choose(queue int32) int32
+}
+
 // Polled is what a poll brought.
 type Polled struct {
 	From int64 // queue offset that was asked for
 	Next int64 // queue offset to ask for next
 	End  int64 // log end that the answer stated; -1 when it did not
 	Msgs []Received
+	// Suggested is the number of the node that the system has the consumer poll next, as the system counts its nodes; 0: the master.
+	Suggested int64
 	// Moved says that From was outside the log and the system moved the consumer to Next.
 	Moved bool
 }

@@ -24,9 +24,17 @@ type Trial struct {
 	DeliveryRTOMS float64       `json:"deliveryRtoMs,omitzero"` // from the fault to the first delivery; counts when the trial ran Alone
 	Faults        []FaultEffect `json:"faults,omitzero"`        // each by itself, in the order of their start
 
-	Phases []Phase     `json:"phases,omitzero"` // of the first fault; without a fault all is before
-	Reads  *ReadTimes  `json:"reads,omitzero"`  // of the consumers
-	Stores []StorePair `json:"stores,omitzero"` // where the scenario asks for it
+	Availability *Availability `json:"availability,omitzero"` // from the first fault on
+	Phases       []Phase       `json:"phases,omitzero"`       // of the first fault; without a fault all is before
+	Reads        *ReadTimes    `json:"reads,omitzero"`        // of the consumers
+	Stores       []StorePair   `json:"stores,omitzero"`       // where the scenario asks for it
+}
+
+// Availability is what senders saw of a fault.
+type Availability struct {
+	GapMS   float64 `json:"gapMs"`   // longest time without a send that succeeded
+	Failed  int64   `json:"failed"`  // messages whose sends all failed for certain
+	Unknown int64   `json:"unknown"` // messages of which no send succeeded and one may have
 }
 
 // Phase is what was acknowledged and delivered before, during or after the first fault, or after it was over and before its heal was

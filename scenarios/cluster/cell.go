@@ -22,7 +22,8 @@ const startLimit = 120 * time.Second
 
 // cell is a running cluster with what a world adds to a group.
 type cell struct {
-	*Group
+	*Group             // that faults strike
+	beside    []*Group // others under its name server
 	dir       string
 	clock     scenarios.MachineClock
 	system    driver.System
@@ -61,19 +62,17 @@ func open(ctx context.Context, sys System, spec scenarios.Spec, c *cell) (*cell,
 	}
 	starting, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	if c.disks != nil {
-		if err := c.disks.mount(c.Group); err != nil {
-			return nil, err
-		}
+	if err := c.layOut(sys, spec, opt); err != nil {
+		return nil, err
 	}
-	if err := c.Group.Start(starting); err != nil {
+	if err := c.startGroups(starting); err != nil {
 		return nil, err
 	}
 	c.system, err = rocketmq.New(rocketmq.Config{
-		NameServers: []string{c.NameServer()}, Groups: []string{c.Name}, Nodes: c.Addresses(), Quorum: spec.Site.Mode == DLedger,
+		NameServers: []string{c.NameServer()}, Groups: groupNames(spec.Site), Nodes: c.addresses(), Quorum: spec.Site.Mode == DLedger,
 	})
 	if err != nil {
-		return nil, errors.Join(err, c.Group.Close())
+		return nil, errors.Join(err, c.closeGroups())
 	}
 	return c, nil
 }
@@ -213,7 +212,7 @@ func (c *cell) Close() error {
 	if c.system != nil {
 		errs = append(errs, c.system.Close())
 	}
-	errs = append(errs, c.Group.Close(), c.closeWorld())
+	errs = append(errs, c.closeGroups(), c.closeWorld())
 	return errors.Join(append(errs, os.RemoveAll(filepath.Join(c.dir, "stores")))...)
 }
 

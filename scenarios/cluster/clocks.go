@@ -27,8 +27,8 @@ func newClocks(spec scenarios.Spec) (*clocks, error) {
 		return nil, err
 	}
 	c := &clocks{byNode: map[string]*clock.Clock{}, env: map[string][]string{}}
-	for id := range brokersOf(spec.Site) {
-		node := nodeName(id)
+	for _, b := range placesOf(spec.Site) {
+		node := b.name
 		if c.byNode[node], err = clock.Create(filepath.Join(dir, node)); err != nil {
 			return nil, errors.Join(err, c.close())
 		}

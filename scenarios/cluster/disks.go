@@ -58,9 +58,9 @@ func newDisks(ctx context.Context, spec scenarios.Spec, line *power.Line) (*disk
 		return nil, err
 	}
 	d := &disks{disk: client, dir: filepath.Join(dir, "disks"), mounts: map[string]string{}, logs: map[string]string{}, names: cfg.Names}
-	for id := range brokersOf(spec.Site) {
-		d.mounts[nodeName(id)] = filepath.Join(d.dir, "mnt", nodeName(id))
-		d.logs[nodeName(id)] = logOf(spec.Site.Mode, id)
+	for _, b := range placesOf(spec.Site) {
+		d.mounts[b.name] = filepath.Join(d.dir, "mnt", b.name)
+		d.logs[b.name] = logOf(spec.Site.Mode, b.id)
 	}
 	if d.forget, err = leftover.Note(d.dir); err != nil {
 		return nil, errors.Join(err, client.Close())

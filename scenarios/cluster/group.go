@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/reports/result"
+	"holdfast/scenarios"
 )
 
 // Names that every group has.
@@ -21,6 +22,7 @@ const (
 	permReadWrite  = 6
 	brokersDefault = 2
 	brokersMax     = 5
+	groupsMax      = 4
 	killTimeout    = 10 * time.Second // a process that has not ended by then hangs in the kernel
 )
 
@@ -34,6 +36,8 @@ type Topic struct {
 type Options struct {
 	Dir     string // configurations, logs and, without Mounts, stores go below it; made when absent
 	Brokers int    // 1: a master; 2: a master and a slave. Default 2
+	Name    string // broker name; default a
+	Under   *Group // whose name server it uses; nil: it has one of its own
 	Topics  []Topic
 	Mode    string // Classic, Controller or DLedger; empty: Classic
 	// Short keeps the contract as it is although it waits for more brokers than there are: those are absent from the start.
@@ -66,7 +70,7 @@ type Site interface {
 	NetNS(node string) *os.File
 }
 
-// Group is one broker group with its name server. Its methods are called by one goroutine at a time.
+// Group is one broker group with its name server, which may be that of another group. Its methods are called by one goroutine at a time.
 type Group struct {
 	System   System // prepared
 	Contract result.Contract
@@ -98,20 +102,29 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 		return nil, broken("%s: %w", opt.Dir, err)
 	}
 	opt.Dir = dir
-	g := &Group{System: sys, Contract: c, Name: groupName, opt: opt}
+	if opt.Name == "" {
+		opt.Name = groupName
+	}
+	g := &Group{System: sys, Contract: c, Name: opt.Name, opt: opt}
 	nsPort, ports := fixedPorts(opt.Brokers)
 	if opt.Site == nil {
 		if nsPort, ports, err = freePorts(localhost, opt.Brokers); err != nil {
 			return nil, err
 		}
 	}
-	g.add(&Node{Name: nameServerName, Role: NameServer}, nsPort)
+	first := 0
+	if opt.Under != nil {
+		g.nodes = append(g.nodes, opt.Under.nodes[0])
+		first = opt.Brokers * (int(opt.Name[0]) - int(groupName[0]))
+	} else {
+		g.add(&Node{Name: nameServerName, Role: NameServer}, nsPort)
+	}
 	for id, port := range ports {
 		role := Slave
 		if id == 0 {
 			role = Master
 		}
-		g.add(&Node{Name: nodeName(id), Role: role, brokerID: id, outlet: id, haPort: port + haPortAbove}, port)
+		g.add(&Node{Name: nodeName(opt.Name, id), Role: role, brokerID: id, outlet: first + id, haPort: port + haPortAbove}, port)
 	}
 	for _, n := range g.Brokers() {
 		n.settings = g.brokerSettings(n)
@@ -119,8 +132,34 @@ func New(sys System, c result.Contract, opt Options) (*Group, error) {
 	return g, nil
 }
 
-// nodeName is the name of the broker that starts with that broker id.
-func nodeName(id int) string { return fmt.Sprintf("%s-%d", groupName, id) }
+// nodeName is the name of the broker of a group that starts with that broker id.
+func nodeName(group string, id int) string { return fmt.Sprintf("%s-%d", group, id) }
+
+// groupNames are the broker names of a site: a, b and so on.
+func groupNames(site scenarios.Site) []string {
+	var names []string
+	for i := range max(site.Groups, 1) {
+		names = append(names, string(rune(groupName[0]+byte(i))))
+	}
+	return names
+}
+
+// place is a broker of a site: its name, the id that it starts with, and its outlet of the power line.
+type place struct {
+	name       string
+	id, outlet int
+}
+
+// placesOf lists the brokers of a site, group by group.
+func placesOf(site scenarios.Site) []place {
+	var all []place
+	for _, group := range groupNames(site) {
+		for id := range brokersOf(site) {
+			all = append(all, place{name: nodeName(group, id), id: id, outlet: len(all)})
+		}
+	}
+	return all
+}
 
 // localhost is where nodes without a host of their own listen.
 var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -261,6 +300,9 @@ func (g *Group) Close() error {
 	var errs []error
 	for i := len(g.nodes) - 1; i >= 0; i-- {
 		n := g.nodes[i]
+		if n.Role == NameServer && g.opt.Under != nil {
+			continue
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 		errs = append(errs, n.Kill(ctx), os.RemoveAll(filepath.Join(n.Home, scratchDir)))
 		cancel()

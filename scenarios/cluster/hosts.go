@@ -43,21 +43,20 @@ func newHosts(ctx context.Context, spec scenarios.Spec, line *power.Line) (*host
 	}
 	h := &hosts{packets: packets, addr: map[string]netip.Addr{}, netns: map[string]*os.File{}}
 	net := nextSubnet()
-	place := func(name string, last byte) netip.Prefix {
+	at := func(name string, last byte) netip.Prefix {
 		h.names = append(h.names, name)
 		h.addr[name] = netip.AddrFrom4([4]byte{net[0], net[1], net[2], last})
 		return netip.PrefixFrom(h.addr[name], 24)
 	}
-	if h.netns[nameServerName], err = packets.AddHost(nameServerName, place(nameServerName, 2), -1); err != nil {
+	if h.netns[nameServerName], err = packets.AddHost(nameServerName, at(nameServerName, 2), -1); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
-	for id := range brokersOf(spec.Site) {
-		name := nodeName(id)
-		if h.netns[name], err = packets.AddHost(name, place(name, byte(10+id)), id); err != nil {
+	for i, b := range placesOf(spec.Site) {
+		if h.netns[b.name], err = packets.AddHost(b.name, at(b.name, byte(10+i)), b.outlet); err != nil {
 			return nil, errors.Join(err, h.close())
 		}
 	}
-	if err := packets.AddLocal(clientHost, place(clientHost, 1)); err != nil {
+	if err := packets.AddLocal(clientHost, at(clientHost, 1)); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil

@@ -70,12 +70,16 @@ func (g *Group) start(ctx context.Context) error {
 // startOrder returns the nodes to start side by side, batch after batch. RocketMQ 5 starts all at once: its slave, wherever its
 // master is, first tries to reach it 5 s later. In 4.9 and the reference each node finds what it looks for if that is there before it.
 func (g *Group) startOrder() [][]*Node {
+	own := g.nodes
+	if g.opt.Under != nil {
+		own = g.Brokers()
+	}
 	if g.System.Name == RocketMQ && g.System.Profile == "rocketmq-5" && len(g.opt.Systems) == 0 {
-		return [][]*Node{g.nodes}
+		return [][]*Node{own}
 	}
 	var batches [][]*Node
-	for i := range g.nodes {
-		batches = append(batches, g.nodes[i:i+1])
+	for i := range own {
+		batches = append(batches, own[i:i+1])
 	}
 	return batches
 }

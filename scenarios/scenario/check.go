@@ -100,6 +100,9 @@ func checkScenario(object any, given *place) []*nemesis.FieldError {
 	if s.Plan != nil {
 		wrong = append(wrong, impossibleChoices(s.Plan.Mix, s.Cluster.Brokers)...)
 	}
+	if s.Cluster.Groups > 1 && s.Cluster.Mode == "dledger" {
+		add("cluster.groups", fmt.Sprintf("%d with mode dledger", s.Cluster.Groups), "1 with mode dledger; more with classic or controller")
+	}
 	if s.Promise != nil && s.Promise.Copies > s.Cluster.Brokers {
 		add("promise.copies", fmt.Sprint(s.Promise.Copies), fmt.Sprintf("1 to %d, the brokers of the cluster", s.Cluster.Brokers))
 	}

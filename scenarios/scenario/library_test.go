@@ -167,7 +167,7 @@ func TestLoad(t *testing.T) {
 	}{
 		{"power-retruns", "did you mean power-returns", scenario.ErrUnknown},
 		{"power", "power-all", scenario.ErrUnknown},
-		{"xyzzy", "allowed: a .yaml file, or bandwidth, ", scenario.ErrUnknown},
+		{"xyzzy", "allowed: a .yaml file, or another-group-takes-over, ", scenario.ErrUnknown},
 		{"", "allowed:", scenario.ErrUnknown},
 		{"../library/trickle", "no such file", fs.ErrNotExist},
 		{"none.yaml", "none.yaml", fs.ErrNotExist},

@@ -25,9 +25,9 @@ covers: [20]
 claim: one machine may fail
 systems: [reference, "rocketmq:5.5.0"]
 contracts: [ASYNC_MASTER+SYNC_FLUSH, SYNC_MASTER+ASYNC_FLUSH]
-cluster: {brokers: 3, mode: controller, rtt: 200us, slaveFlushDiskType: ASYNC_FLUSH, settings: {flushIntervalCommitLog: "500", warmMapedFileEnable: true, x.y: 007}}
+cluster: {brokers: 3, groups: 2, mode: controller, rtt: 200us, slaveFlushDiskType: ASYNC_FLUSH, settings: {flushIntervalCommitLog: "500", warmMapedFileEnable: true, x.y: 007}}
 disk: {model: writeback, names: posix, fsync: real}
-load: {rate: 100, size: 4KiB, clients: 3, outstanding: 7, hold: 2s, after: 1500ms, timeout: 1m30s, consumers: 0, degraded: true, pace: 70, quiet: 4s}
+load: {rate: 100, size: 4KiB, clients: 3, outstanding: 7, retries: 2, hold: 2s, after: 1500ms, timeout: 1m30s, consumers: 0, degraded: true, pace: 70, quiet: 4s}
 faults:
   - kind: power
     target: all
@@ -50,10 +50,10 @@ expect: {verdict: kept, lost: none, anomalies: divergence, noAnomalies: [hole], 
 			{BrokerRole: "ASYNC_MASTER", FlushDiskType: "SYNC_FLUSH"},
 			{BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 1}, {BrokerRole: "SYNC_MASTER", FlushDiskType: "ASYNC_FLUSH", InSyncReplicas: 2},
 		},
-		Cluster: Cluster{Brokers: 3, Mode: "controller", RTT: 200 * time.Microsecond, SlaveFlushDiskType: "ASYNC_FLUSH",
+		Cluster: Cluster{Brokers: 3, Groups: 2, Mode: "controller", RTT: 200 * time.Microsecond, SlaveFlushDiskType: "ASYNC_FLUSH",
 			Settings: map[string]string{"flushIntervalCommitLog": "500", "warmMapedFileEnable": "true", "x.y": "007"}},
 		Disk: Disk{Model: "writeback", Names: "posix", Fsync: "real"},
-		Load: Workload{Rate: 100, Size: 4096, Clients: 3, Outstanding: 7, Hold: 2 * time.Second, After: 1500 * time.Millisecond, Timeout: 90 * time.Second, Degraded: true,
+		Load: Workload{Rate: 100, Size: 4096, Clients: 3, Outstanding: 7, Retries: 2, Hold: 2 * time.Second, After: 1500 * time.Millisecond, Timeout: 90 * time.Second, Degraded: true,
 			Pace: 70, Quiet: 4 * time.Second},
 		Faults: nemesis.Schedule{
 			{Kind: nemesis.Power, Target: nemesis.All, Recovery: nemesis.Returns,

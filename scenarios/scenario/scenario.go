@@ -34,6 +34,7 @@ type Scenario struct {
 // Cluster is the group of brokers under test.
 type Cluster struct {
 	Brokers            int           // master and slaves
+	Groups             int           // of so many brokers each, over which the topic's queues are spread; faults strike the first
 	Mode               string        // who decides which broker is the master: classic, controller or dledger
 	RTT                time.Duration // base round trip of the network; 0: whatever the world has
 	SlaveFlushDiskType string        // ASYNC_FLUSH or SYNC_FLUSH; empty: as the master's
@@ -64,6 +65,7 @@ type Workload struct {
 	Hold        time.Duration // how long the rate must have been held before the schedule begins
 	After       time.Duration // how long it goes on after the last heal
 	Timeout     time.Duration // of a client's request
+	Retries     int           // further sends of a message whose send certainly failed
 	Degraded    bool          // it may begin with other acknowledgements than SEND_OK
 	Consumers   int           // that poll while faults strike
 	Pace        int           // msg/s that each consumer takes at most; 0: as fast as it can
@@ -109,7 +111,7 @@ type Expect struct {
 // Fresh returns a scenario with the defaults of every key that a file may leave out.
 func Fresh() Scenario {
 	return Scenario{
-		Cluster: Cluster{Brokers: 2, Mode: "classic"},
+		Cluster: Cluster{Brokers: 2, Groups: 1, Mode: "classic"},
 		Disk:    Disk{Model: "worst", Names: "ext4", Fsync: "modelled"},
 		Load:    Workload{Size: 1024, Clients: 2, Outstanding: 4096, Timeout: 8 * time.Second, Consumers: 1},
 		Stores:  "none",

@@ -81,7 +81,8 @@ func scenarioForm() *object {
 func clusterForm() *object {
 	zero := func() any { c := Fresh().Cluster; return &c }
 	return &object{fresh: zero, fields: []field{
-		{key: "brokers", doc: "Nodes of the group: a master and its slaves. Default 2.", form: integer{min: 1, max: 5}, of: at(func(c *Cluster) any { return &c.Brokers })},
+		{key: "brokers", doc: "Nodes of a group: a master and its slaves. Default 2.", form: integer{min: 1, max: 5}, of: at(func(c *Cluster) any { return &c.Brokers })},
+		{key: "groups", doc: "Broker groups of so many nodes each, over which the topic's queues are spread. Faults strike the first; new sends leave a group that is gone. Default 1.", form: integer{min: 1, max: 4}, of: at(func(c *Cluster) any { return &c.Groups })},
 		{key: "mode", doc: "Who decides which broker is the master: classic (the operator; default), controller (RocketMQ 5), dledger (Raft). Of Apache RocketMQ alone, but for classic.", form: wordsOf([]string{"classic", "controller", "dledger"}), of: at(func(c *Cluster) any { return &c.Mode })},
 		{key: "rtt", doc: "Base round trip of the network. Default: what the world has.", form: duration{0, 10 * time.Second}, of: at(func(c *Cluster) any { return &c.RTT })},
 		{key: "slaveFlushDiskType", doc: "flushDiskType of the slaves. Default: the master's.", form: flushes, of: at(func(c *Cluster) any { return &c.SlaveFlushDiskType })},
@@ -115,6 +116,7 @@ func loadForm() *object {
 		{key: "hold", doc: "How long the rate must have been held before the schedule begins. Default: that of the matrix.", form: minute, of: at(func(l *Workload) any { return &l.Hold })},
 		{key: "after", doc: "How long the load goes on after the last heal. Default: that of the matrix.", form: minute, of: at(func(l *Workload) any { return &l.After })},
 		{key: "degraded", doc: "Whether the load may begin with other acknowledgements than SEND_OK, and a group with fewer brokers than the contract waits for. Default false.", form: boolean{}, of: at(func(l *Workload) any { return &l.Degraded })},
+		{key: "retries", doc: "How often a message is sent again whose send certainly failed, each a new operation, to another group where there is one. Default 0.", form: integer{min: 0, max: 16}, of: at(func(l *Workload) any { return &l.Retries })},
 		{key: "timeout", doc: "After which a client gives a request up. Default 8s.", form: duration{time.Millisecond, 10 * time.Minute}, of: at(func(l *Workload) any { return &l.Timeout })},
 		{key: "consumers", doc: "Consumers that poll while faults strike. Default 1.", form: integer{min: 0, max: 1000}, of: at(func(l *Workload) any { return &l.Consumers })},
 		{key: "pace", doc: "Messages a second that each consumer takes at most, so that it falls behind. Default: as fast as it can.", form: integer{min: 1, max: 1_000_000, unit: "msg/s"}, of: at(func(l *Workload) any { return &l.Pace })},

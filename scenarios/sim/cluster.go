@@ -64,6 +64,8 @@ func (m *member) follows() bool { return m.role == slave && m.running() && !m.ri
 
 // Cluster is a simulated group with its name server and clients. It belongs to one goroutine.
 type Cluster struct {
+	name     string     // of the broker group
+	beside   []*Cluster // other groups, on the same network under the same name server; no fault strikes them
 	l        *loop
 	w        *wire
 	spec     scenarios.Spec
@@ -93,11 +95,18 @@ func open(ctx context.Context, l *loop, profile string, opt Options, spec scenar
 		brokers = max(brokers, spec.Contract.InSyncReplicas+1)
 	}
 	c := &Cluster{
-		l: l, spec: spec, profile: profile, opt: opt, poll: 10 * time.Millisecond, speed: speeds{opt.Write, opt.Sync},
+		name: groupName, l: l, spec: spec, profile: profile, opt: opt, poll: 10 * time.Millisecond, speed: speeds{opt.Write, opt.Sync},
 	}
 	names := []string{nameServerName, clientHost}
-	for i := range brokers {
-		names = append(names, fmt.Sprintf("%s-%d", groupName, i))
+	groups := []string{c.name}
+	for i := range max(spec.Site.Groups, 1) {
+		group := string(rune(groupName[0] + byte(i)))
+		for id := range brokers {
+			names = append(names, fmt.Sprintf("%s-%d", group, id))
+		}
+		if i > 0 {
+			groups = append(groups, group)
+		}
 	}
 	latency := opt.Latency
 	if rtt := spec.Site.RTT; rtt > 0 {
@@ -105,14 +114,13 @@ func open(ctx context.Context, l *loop, profile string, opt Options, spec scenar
 	}
 	c.w = newWire(l, names, latency)
 	nodes := map[string]string{}
-	for i := range brokers {
-		m := &member{name: names[2+i], role: slave, brokerID: i, host: c.w.hosts[2+i], disk: newPlatter(l)}
-		if i == 0 {
-			m.role = master
+	for i, group := range groups {
+		g := c
+		if i > 0 {
+			g = &Cluster{name: group, l: l, w: c.w, spec: spec, profile: profile, opt: opt, poll: c.poll, speed: c.speed}
+			c.beside = append(c.beside, g)
 		}
-		c.members = append(c.members, m)
-		nodes[c.address(m).String()] = m.name
-		if err := c.seed(m); err != nil {
+		if err := g.people(2+i*brokers, brokers, nodes); err != nil {
 			return nil, err
 		}
 	}
@@ -122,12 +130,43 @@ func open(ctx context.Context, l *loop, profile string, opt Options, spec scenar
 		form = remoting.Binary
 	}
 	c.system, err = rocketmq.New(rocketmq.Config{
-		Form: form, NameServers: []string{c.nameServer().String()}, Groups: []string{groupName}, Nodes: nodes, RunID: opt.Seed, World: c.world(),
+		Form: form, NameServers: []string{c.nameServer().String()}, Groups: groups, Nodes: nodes, RunID: opt.Seed, World: c.world(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return c, c.start(ctx)
+	if err := c.startNameServer(); err != nil {
+		return nil, err
+	}
+	for _, g := range c.beside {
+		g.system, g.ns = c.system, c.ns
+	}
+	if err := c.start(ctx); err != nil {
+		return c, err
+	}
+	for _, g := range c.beside {
+		if err := g.start(ctx); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// people gives the group its members, on the hosts from first on, and enters their names by address.
+func (c *Cluster) people(first, brokers int, nodes map[string]string) error {
+	for i := range brokers {
+		host := c.w.hosts[first+i]
+		m := &member{name: host.name, role: slave, brokerID: i, host: host, disk: newPlatter(c.l)}
+		if i == 0 {
+			m.role = master
+		}
+		c.members = append(c.members, m)
+		nodes[c.address(m).String()] = m.name
+		if err := c.seed(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // world is how clients reach the cluster.
@@ -155,11 +194,8 @@ func (c *Cluster) address(m *member) netip.AddrPort {
 	return netip.AddrPortFrom(m.host.addr, brokerPort)
 }
 
-// start starts the name server and the brokers, and waits until they serve and every slave has caught up.
+// start starts the brokers, and waits until they serve and every slave has caught up.
 func (c *Cluster) start(ctx context.Context) error {
-	if err := c.startNameServer(); err != nil {
-		return err
-	}
 	ctx, cancel := c.Clock().WithTimeout(ctx, startLimit)
 	defer cancel()
 	for _, m := range c.members {
@@ -213,7 +249,7 @@ func (c *Cluster) follow(m *member) {
 	c.l.trace.mark(scenario.MarkElected)
 	c.tell("recovered", "%s is elected", m.name)
 	if c.stamps != nil {
-		c.stamps.Role(groupName, m.name)
+		c.stamps.Role(c.name, m.name)
 	}
 }
 
@@ -271,7 +307,7 @@ func (c *Cluster) config(m *member) (server.Config, error) {
 // conf is the member's broker.conf: what the real worlds write, with smaller files.
 func (c *Cluster) conf(m *member) string {
 	lines := []string{
-		"brokerClusterName=holdfast", "brokerName=" + groupName,
+		"brokerClusterName=holdfast", "brokerName=" + c.name,
 		"namesrvAddr=" + c.nameServer().String(), "storePathRootDir=store",
 		fmt.Sprintf("mappedFileSizeCommitLog=%d", c.opt.Segment), "mappedFileSizeConsumeQueue=60000",
 		"haSendHeartbeatInterval=500", "haHousekeepingInterval=5000",
@@ -337,7 +373,7 @@ func (c *Cluster) masterMember() *member {
 func (c *Cluster) awaitMaster(ctx context.Context) error {
 	for {
 		m := c.masterMember()
-		name, err := c.system.Admin().Master(ctx, c.spec.Topic, groupName)
+		name, err := c.system.Admin().Master(ctx, c.spec.Topic, c.name)
 		if err == nil && name == m.name && m.running() {
 			return nil
 		}
@@ -396,7 +432,16 @@ func (c *Cluster) Stage() loadgen.Stage { return c.l }
 func (c *Cluster) Driver() driver.System { return c.system }
 
 // QueueGroup implements scenarios.Cluster.
-func (c *Cluster) QueueGroup() string { return groupName }
+func (c *Cluster) QueueGroup() string { return c.name }
+
+// Beside implements scenarios.Cluster.
+func (c *Cluster) Beside() []scenarios.QueueGroup {
+	var all []scenarios.QueueGroup
+	for _, g := range c.beside {
+		all = append(all, scenarios.QueueGroup{Name: g.name, Nodes: g.Serving()})
+	}
+	return all
+}
 
 // Nodes implements scenarios.Cluster.
 func (c *Cluster) Nodes() []string {
@@ -495,6 +540,9 @@ const syncLimit = 15 * time.Second
 // Settings implements scenarios.Cluster.
 func (c *Cluster) Settings() map[string]string {
 	all := map[string]string{"system": "reference:" + c.profile}
+	for _, g := range c.beside {
+		maps.Copy(all, g.Settings())
+	}
 	for _, m := range c.members {
 		for line := range strings.Lines(c.conf(m)) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
@@ -531,6 +579,11 @@ func (c *Cluster) Close() error {
 	for _, m := range c.members {
 		if m.running() {
 			m.process.end(false)
+		}
+	}
+	for _, g := range c.beside {
+		if err := g.Close(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -545,7 +545,7 @@ func (s *struck) promote(ctx context.Context, stamps scenarios.Stamps) error {
 		if s.fault.Off {
 			return nil
 		}
-		stamps.Role(groupName, m.name)
+		stamps.Role(c.name, m.name)
 		m.process.end(false)
 		old := c.masterMember()
 		old.rival = old.running()

@@ -97,6 +97,9 @@ func (p producer) Send(slot uint32, m *driver.Message) error {
 	return nil
 }
 
+// Choose implements driver.Chooser.
+func (p producer) Choose(queue int32) int32 { return p.c.Choose(p.s.Instant(), queue) }
+
 // Abandon implements driver.Abandoner.
 func (p producer) Abandon(node string) { p.c.Abandon(p.s.Instant(), node) }
 

@@ -84,14 +84,17 @@ type Client struct {
 	born      digits
 	errs      remoteErrors
 	polled    []driver.Polled // by slot, for consumers
+	sources   []int64         // by queue number, for consumers: the broker id that the last answer suggested
 	timer     time.Duration   // next instant at which connections or the route need a Wake
 }
 
 // group is a broker group and the connections that operations on its queues use.
 type group struct {
 	name    string
-	address string // of the node that is used now; empty: unknown
-	lanes   []int  // connection of each lane
+	address string                // of the node that is used now; empty: unknown
+	lanes   []int                 // connection of each lane
+	nodes   []remoting.BrokerAddr // that the route gives
+	avoid   time.Duration         // new sends go to other groups until then
 }
 
 // New returns a client that has done nothing yet; Wake at instant now begins. cfg must be valid.
@@ -112,6 +115,7 @@ func New(cfg Config, now time.Duration) *Client {
 	c.ready = make([]driver.Completion, cfg.Slots)
 	if cfg.ConsumerGroup != "" {
 		c.polled = make([]driver.Polled, cfg.Slots)
+		c.sources = make([]int64, cfg.Queues)
 	}
 	for _, name := range cfg.Groups {
 		c.groups = append(c.groups, group{name: name})

@@ -170,6 +170,7 @@ func (c *Client) lost(id int) {
 		c.routeLost()
 		return
 	}
+	c.unsuggested(id)
 	if k.wanted {
 		c.ns.at = min(c.ns.at, c.now) // the master may be elsewhere now
 	}

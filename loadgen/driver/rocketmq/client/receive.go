@@ -64,6 +64,7 @@ func (c *Client) sendReply(slot int32, f *remoting.Frame) {
 		c.finish(slot, driver.Info, driver.ErrMalformed) // stored, but nobody knows where
 		return
 	}
+	c.avoid(c.ops[slot].queue, kind)
 	done := c.complete(slot)
 	done.Kind, done.Status = kind, status
 	if kind == driver.OK {
@@ -83,6 +84,7 @@ func (c *Client) commitReply(slot int32, f *remoting.Frame) {
 
 func (c *Client) pullReply(slot int32, f *remoting.Frame) {
 	if classifyPoll(f.Code) == driver.Fail {
+		c.sources[c.ops[slot].queue] = 0
 		c.finish(slot, driver.Fail, c.errs.of(f.Code, f.Remark))
 		return
 	}
@@ -93,6 +95,7 @@ func (c *Client) pullReply(slot int32, f *remoting.Frame) {
 		c.finish(slot, driver.Info, driver.ErrMalformed)
 		return
 	}
+	c.suggested(c.ops[slot].queue, p.Suggested)
 	done := c.complete(slot)
 	done.Kind, done.Offset = driver.OK, p.Next
 }
@@ -108,7 +111,7 @@ func DecodePull(f *remoting.Frame, from int64, queueID int32, runID uint64, msgs
 	if err := remoting.ParsePullReply(f.Ext, &r); err != nil {
 		return p, err
 	}
-	p.Next, p.End = r.NextBeginOffset, r.MaxOffset
+	p.Next, p.End, p.Suggested = r.NextBeginOffset, r.MaxOffset, r.SuggestWhichBrokerID
 	if f.Code != remoting.ResponseSuccess {
 		return p, nil
 	}

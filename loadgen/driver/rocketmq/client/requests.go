@@ -32,6 +32,7 @@ func (c *Client) Send(now time.Duration, slot uint32, m *driver.Message) error {
 		if c.next++; int(c.next) == c.cfg.Queues {
 			c.next = 0
 		}
+		queue = c.Choose(now, queue)
 	}
 	id, err := c.place(slot, queue)
 	if err != nil {
@@ -53,7 +54,7 @@ func (c *Client) Send(now time.Duration, slot uint32, m *driver.Message) error {
 // Poll queues a pull of up to limit messages of a queue from a queue offset on. Errors as Send.
 func (c *Client) Poll(now time.Duration, slot uint32, queue int32, offset int64, limit int) error {
 	c.now = now
-	id, err := c.place(slot, queue)
+	id, err := c.source(slot, queue)
 	if err != nil {
 		return err
 	}

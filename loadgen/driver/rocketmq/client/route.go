@@ -87,6 +87,7 @@ func (c *Client) follow(g *group, route *remoting.RouteInfo) {
 	if at < 0 {
 		return
 	}
+	c.takeNodes(g, route.Brokers[at].Addrs)
 	address := chooseNode(route.Brokers[at].Addrs, c.cfg.ConsumerGroup != "")
 	if address == "" || address == g.address {
 		return

@@ -104,6 +104,8 @@ func (s *stage) command(f []string) error {
 		m := driver.Message{Queue: int32(number(args[1])), Value: uint64(number(args[2]))}
 		m.Body = driver.EncodeBody(nil, 7, m.Value, 32)
 		s.refused(s.c.Send(now, uint32(number(args[0])), &m))
+	case "choose":
+		fmt.Fprintf(&s.out, "  queue %d\n", s.c.Choose(now, int32(number(args[0]))))
 	case "poll":
 		s.refused(s.c.Poll(now, uint32(number(args[0])), int32(number(args[1])), int64(number(args[2])), 32))
 	case "commit":

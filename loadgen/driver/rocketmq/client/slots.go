@@ -80,6 +80,9 @@ func (c *Client) unlink(o *op) {
 
 // finish completes slot without an answer that says more.
 func (c *Client) finish(slot int32, kind driver.Kind, err error) {
+	if o := &c.ops[slot]; o.kind == send {
+		c.avoid(o.queue, kind)
+	}
 	done := c.complete(slot)
 	done.Kind, done.Err = kind, err
 }
