@@ -16,20 +16,27 @@ const (
 )
 
 // Choose returns the queue number that a new send had better go to: queue itself unless its group is not connected or failed of
-// late, else the queue of the same place in the next group that is fit; queue again when none is. As Apache's clients do with
-// sendLatencyFaultEnable, and on a retry.
+// late, else the queue of the same place in the next group that is fit; where all failed of late, in the first that is connected; queue
+// again when none is. As Apache's clients do with sendLatencyFaultEnable, and on a retry.
 func (c *Client) Choose(now time.Duration, queue int32) int32 {
 	if len(c.groups) == 1 || queue < 0 || int(queue) >= c.cfg.Queues {
 		return queue
 	}
-	at := c.templates[queue].group
+	at, connected := c.templates[queue].group, int32(-1)
 	for i := range int32(len(c.groups)) {
 		next := (at + i) % int32(len(c.groups))
-		if g := &c.groups[next]; now >= g.avoid && c.reachable(g) {
-			if other := queue + (next-at)*c.each; int(other) < c.cfg.Queues {
+		other := queue + (next-at)*c.each
+		if g := &c.groups[next]; int(other) < c.cfg.Queues && c.reachable(g) {
+			if now >= g.avoid {
 				return other
 			}
+			if connected < 0 {
+				connected = other
+			}
 		}
+	}
+	if connected >= 0 {
+		return connected
 	}
 	return queue
 }
