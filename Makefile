@@ -8,7 +8,7 @@ BINARY   := bin/holdfast
 # The packages with goroutines of their own.
 DRIVERS  := ./broker/server ./loadgen/... ./checker/history ./nemesis/process ./nemesis/clock ./nemesis/disk ./nemesis/network ./reports ./scenarios
 
-.PHONY: build matrix matrix-full findings test mutants test-long conformance compat compat-apache soak bench bench-rocketmq lint fmt clean
+.PHONY: build matrix matrix-full findings test mutants test-long conformance compat compat-apache soak fuzz bench bench-rocketmq lint fmt clean
 
 build:
 	@mkdir -p bin
@@ -65,6 +65,12 @@ soak: build
 # Apache RocketMQ 5.5.0 and the reference broker side by side, against what the reference is to be: 20 minutes with nothing else on the machine.
 bench-rocketmq: build
 	$(BINARY) bench --system reference --system rocketmq:5.5.0 $(if $(OUT),--out $(OUT))
+
+# Every fuzz target, each for as long as FUZZTIME says: decoders, files, and sessions of valid frames in wrong orders.
+FUZZTIME ?= 1m
+fuzz:
+	@grep -rn --include='*_test.go' '^func Fuzz' . | sed -E 's|^(.*)/[^/]*:[0-9]+:func (Fuzz[A-Za-z0-9]*).*|\1 \2|' | sort | while read dir name; do \
+		echo "$$dir $$name"; $(GO) test $$dir -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) || exit 1; done
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

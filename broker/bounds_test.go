@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -128,5 +129,17 @@ func TestALargeTableIsSavedLater(t *testing.T) {
 	r.receive(1, r.sendFrame("last", 0, "", "m"))
 	if got := r.step(&Event{Kind: KindStop}); !strings.Contains(got, "save config/topics.json") {
 		t.Errorf("the last topic is not saved at the end: %s", got)
+	}
+}
+
+// TestOffsetsBeyondTheLog: an offset near the largest there is ended the process, by an overflow.
+func TestOffsetsBeyondTheLog(t *testing.T) {
+	r := boundsRig(t, func(*Limits) {})
+	r.receive(1, r.sendFrame("T", 0, "", "m"))
+	r.written()
+	for _, offset := range []int64{math.MaxInt64, math.MaxInt64 - 8, math.MinInt64, -1, 1 << 40} {
+		if got := r.receive(1, r.frame(remoting.RequestViewMessageByID, func(w *remoting.Writer) { w.Int("offset", offset) }, nil)); !strings.Contains(got, "SYSTEM_ERROR") {
+			t.Errorf("offset %d: %s", offset, got)
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // that reads it from a file: Run it, give it to Loaded, then ask it for its Record. It errs when nothing of the log stands
 // there; whether a record does is for the caller to decode.
 func (s *Store) Record(phys, limit int64) ([]byte, *LoadJob, error) {
-	if phys < s.marks.Min || phys+message.BlankBytes > min(limit, s.marks.Written) {
+	if phys < s.marks.Min || phys > min(limit, s.marks.Written)-message.BlankBytes {
 		return nil, nil, fmt.Errorf("store: no record at physical offset %d, outside [%d, %d)", phys, s.marks.Min, limit)
 	}
 	room := min(limit, s.marks.Written, phys-phys%s.cfg.SegmentBytes+s.cfg.SegmentBytes) - phys
