@@ -133,10 +133,25 @@ func (s *Store) openCheckpoint() (bool, error) {
 	}
 	saved, ok := decodeCheckpoint(b)
 	if ok {
+		left, err := s.aborted()
+		if err != nil {
+			return false, err
+		}
+		saved.clean = saved.clean && !left
 		s.saved, s.lastTime = saved, saved.physicTime
 		s.cfg.SegmentBytes, s.cfg.QueueFileBytes = saved.segment, saved.queueFile
 	}
 	return ok, nil
+}
+
+// aborted reports whether a broker that was not closed had the store last. After a Close it was another one, such as Apache's: what it
+// appended lies behind the checkpoint, which it leaves as it is in the first second.
+func (s *Store) aborted() (bool, error) {
+	_, err := vfs.ReadFile(s.fsys, abortName)
+	if err != nil && !isNotExist(err) {
+		return false, fmt.Errorf("read %s: %w", abortName, err)
+	}
+	return err == nil, nil
 }
 
 // openLog opens the files of the log. trusted: the checkpoint says how long they are.

@@ -217,6 +217,34 @@ func TestStoreOfApache(t *testing.T) {
 	wantBodies(t, s, "T", "m0", "m1", "m2", "m3", "m4", "m5", "m6", "ours")
 }
 
+// TestOtherBrokerKilledAfterAClose: what another broker appended after a Close lies behind a checkpoint that says "closed", which it had not
+// touched when it was killed.
+func TestOtherBrokerKilledAfterAClose(t *testing.T) {
+	mem := vfs.NewMem()
+	s, _ := mustOpen(t, mem, small)
+	put(t, s, "T", "ours")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closed, err := vfs.ReadFile(mem, checkpointName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ = mustOpen(t, mem, small)
+	put(t, s, "T", "the other's")
+	if err := s.TakeWrite().Run(); err != nil {
+		t.Fatal(err)
+	}
+	s.Abandon()
+	if err := vfs.WriteFile(mem, checkpointName, closed); err != nil {
+		t.Fatal(err)
+	}
+	s, r := mustOpen(t, mem, small)
+	if q, err := s.Queue("T", 0); err != nil || q.Next() != 2 || r.Clean {
+		t.Errorf("queue ends at %d, want 2; %+v, %v", q.Next(), r, err)
+	}
+}
+
 // A torn write of the checkpoint leaves the one before it.
 func TestCheckpointTorn(t *testing.T) {
 	mem := vfs.NewMem()
