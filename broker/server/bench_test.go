@@ -27,12 +27,17 @@ var sendOK = []byte(`{"code":0,`)
 // pump keeps outstanding sends in flight on one connection, until n are answered. Frames are encoded once; only the answers
 // are counted, so that what is measured is the broker and the kernel.
 func pump(addr string, n, outstanding, bodyBytes int) error {
+	return pumpTo(addr, "T", 1, n, outstanding, bodyBytes)
+}
+
+// pumpTo is pump to a queue of a topic.
+func pumpTo(addr, topic string, queue int32, n, outstanding, bodyBytes int) error {
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	frame := sendFrame(nil, 7, "T", 1, []byte("UNIQ_KEY\x017F0000010000000000000000000000\x02"), bytes.Repeat([]byte{'x'}, bodyBytes))
+	frame := sendFrame(nil, 7, topic, queue, []byte("UNIQ_KEY\x017F0000010000000000000000000000\x02"), bytes.Repeat([]byte{'x'}, bodyBytes))
 	burst := bytes.Repeat(frame, outstanding)
 	buf, filled := make([]byte, 256<<10), 0
 	sent := min(n, outstanding)
@@ -142,6 +147,9 @@ func benchmarkLoad(b *testing.B, s *Server, conns, outstanding int) {
 	micros, _ := strconv.ParseFloat(info.Get("flushTimeMeanMicros"), 64)
 	b.ReportMetric(float64(b.N)/syncs, "msg/sync")
 	b.ReportMetric(micros, "us/sync")
+	hold := s.Hold()
+	b.ReportMetric(float64(hold.Mean), "hold-ns/put")
+	b.ReportMetric(float64(hold.P99), "hold-p99-ns")
 }
 
 // cpuTime is what this process has used, client and broker together: it means something on a busy machine, too.

@@ -88,6 +88,7 @@ type Server struct {
 	out      broker.Output
 	conns    connTable
 	doorman  doorman
+	holds    holds
 	peers    peerTable
 	timer    *time.Timer
 	armed    time.Duration // when the timer fires; 0: not armed

@@ -68,7 +68,8 @@ func (st *stepper) decide(ev *broker.Event) {
 	if s.failed != nil || s.closing {
 		return
 	}
-	s.node.Step(s.now(), ev, &s.out)
+	at := s.now()
+	s.node.Step(at, ev, &s.out)
 	out := &s.out
 	st.notes = append(st.notes, out.Notes...)
 	if out.Halt != nil {
@@ -85,6 +86,9 @@ func (st *stepper) decide(ev *broker.Event) {
 	if out.Stopped && !s.stopped {
 		s.stopped = true
 		close(s.done)
+	}
+	if len(ev.Requests) > 0 {
+		s.holds.add(time.Since(s.begun)-at.Mono, len(ev.Requests))
 	}
 }
 
