@@ -38,8 +38,8 @@ func newNamesrvCommand() *cobra.Command {
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
 			cfg := server.Config{Listen: listen, Log: log, StoreDir: store, MetricsListen: metrics}
-			if !controller && (store != "" || cmd.Flags().Changed("elect-after")) {
-				return exit(exitUsage, errors.New("--store and --elect-after have no effect without --controller"))
+			if !controller && cmd.Flags().Changed("elect-after") {
+				return exit(exitUsage, errors.New("--elect-after has no effect without --controller"))
 			}
 			election := route.ControllerConfig{ElectAfter: electAfter, Lease: electAfter * 5 / 6}
 			if err := election.Validate(); err != nil {
@@ -61,7 +61,7 @@ func newNamesrvCommand() *cobra.Command {
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9876", "address; port 0 chooses one")
 	cmd.Flags().StringVar(&metrics, "metrics", "", metricsUsage)
 	cmd.Flags().BoolVar(&controller, "controller", false, "be the controller, too: it elects the masters of brokers with enableControllerMode=true")
-	cmd.Flags().StringVar(&store, "store", "", "with --controller: directory of what it decided (default: in memory, forgotten at its end)")
+	cmd.Flags().StringVar(&store, "store", "", "directory of the KV table, and with --controller of what it decided (default: in memory, forgotten at its end)")
 	cmd.Flags().DurationVar(&electAfter, "elect-after", route.DefaultControllerConfig().ElectAfter,
 		"with --controller: a master without a heartbeat for so long is replaced; it stops by itself after five sixths of it")
 	logs.add(cmd)

@@ -15,30 +15,47 @@ func (n *Node) consumeStats(c ConnID, f *remoting.Frame, out *Output) {
 		return
 	}
 	topics := h.Topics
-	if len(topics) == 0 {
-		topics = n.offsets.topicsOf(h.ConsumerGroup)
-		if h.Topic != "" {
-			topics = []string{h.Topic}
-		}
-		topics = slices.DeleteFunc(topics, func(name string) bool { return !n.mayRead(h.ConsumerGroup, name) })
+	if len(topics) == 0 && h.Topic != "" && n.mayRead(h.ConsumerGroup, h.Topic) {
+		topics = []string{h.Topic}
 	}
+	all := len(h.Topics) == 0 && h.Topic == "" // that the group has offsets in: looked for on the way
+	after := ""
 	var stats remoting.ConsumeStats
 	pending := 0 // of stats.Queues: from there on without a time
 	n.inquire(c, f, func(i *inquiry, out *Output) bool {
 		fillTimes(stats.Queues[pending:], i.questions)
 		pending, i.questions = len(stats.Queues), i.questions[:0]
-		if len(topics) == 0 {
+		if all {
+			topics, after, all = n.offsets.nextTopic(h.ConsumerGroup, after)
+			topics = slices.DeleteFunc(topics, func(name string) bool { return !n.mayRead(h.ConsumerGroup, name) })
+		} else if len(topics) == 0 {
 			n.okLater(i.conn, &i.frame, stats.Append, out)
 			return false
 		}
-		if t := n.topics.byName[topics[0]]; t != nil {
-			var one remoting.ConsumeStats
-			one, i.questions = n.progressIn(t, h.ConsumerGroup, t.conf.ReadQueues, i.questions)
-			stats.Queues, stats.Rate = append(stats.Queues, one.Queues...), stats.Rate+one.Rate
+		if len(topics) > 0 {
+			if t := n.topics.byName[topics[0]]; t != nil {
+				var one remoting.ConsumeStats
+				one, i.questions = n.progressIn(t, h.ConsumerGroup, t.conf.ReadQueues, i.questions)
+				stats.Queues, stats.Rate = append(stats.Queues, one.Queues...), stats.Rate+one.Rate
+			}
+			topics = topics[1:]
 		}
-		topics = topics[1:]
 		return true
 	}, out)
+}
+
+// nextTopic looks at some of the pairs behind the key after. It returns the first topic among them in which the group has
+// offsets, the key to go on after, and whether there are more pairs.
+func (t *offsetTable) nextTopic(group, after string) (topic []string, last string, more bool) {
+	const pairs = 64
+	rest := behind(t.sorted, after, func(p *progress) string { return p.key })
+	for _, p := range rest[:min(pairs, len(rest))] {
+		after = p.key
+		if p.group == group {
+			return []string{p.topic}, after, true
+		}
+	}
+	return nil, after, len(rest) > pairs
 }
 
 // fillTimes puts the answers of progressIn's questions into what it returned.

@@ -54,7 +54,7 @@ func (t *groupTable) put(c remoting.SubscriptionGroup) *group {
 }
 
 func (t *groupTable) table() remoting.SubscriptionGroupTable {
-	out := remoting.SubscriptionGroupTable{DataVersion: t.version}
+	out := remoting.SubscriptionGroupTable{DataVersion: t.version, Groups: make([]remoting.SubscriptionGroup, 0, len(t.sorted))}
 	for _, g := range t.sorted {
 		out.Groups = append(out.Groups, g.conf)
 	}

@@ -18,6 +18,7 @@ type NameServer struct {
 	next       time.Duration // next look at silent brokers
 	controller *route.Controller
 
+	kv      kvFile
 	durable bool // the controller's metadata are saved
 	saving  bool
 	dirty   bool     // changed since the save that is running
@@ -25,6 +26,8 @@ type NameServer struct {
 	later   heldTold // for the one after it
 	calls   int32
 	failed  error
+
+	stopping bool
 }
 
 // heldTold is what nobody may hear before the metadata it speaks of are saved.
@@ -42,18 +45,20 @@ const notifyTimeout = time.Second
 // expireInterval is the time between two looks at silent brokers. Source: RouteInfoManager.scanNotActiveBroker (5.3.3).
 const expireInterval = 5 * time.Second
 
-// NewNameServer returns a name server that knows no broker.
-func NewNameServer(cfg route.Config) (*NameServer, error) {
+// NewNameServer returns a name server that knows no broker. Its KV table is read from fsys and saved there; with a nil fsys it
+// lives as long as the process.
+func NewNameServer(cfg route.Config, fsys vfs.FS) (*NameServer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &NameServer{registry: route.New(cfg)}, nil
+	s := &NameServer{registry: route.New(cfg)}
+	return s, s.kv.load(s.registry, fsys)
 }
 
 // NewController returns a name server that is a controller, too. It reads its metadata from fsys and saves them there; with a
 // nil fsys they live as long as the process. cfg.Durable follows from that.
 func NewController(cfg route.Config, controller route.ControllerConfig, fsys vfs.FS) (*NameServer, error) {
-	s, err := NewNameServer(cfg)
+	s, err := NewNameServer(cfg, fsys)
 	if err == nil {
 		err = controller.Validate()
 	}
@@ -100,9 +105,13 @@ func (s *NameServer) Step(now Instant, ev *Event, out *Output) {
 			s.controller.Closed(uint64(ev.Conn))
 		}
 	case KindSaved:
-		s.saved(ev.Err, out)
+		if ev.Name == kvName {
+			s.kv.saved(ev.Err, s.registry, out)
+		} else {
+			s.saved(ev.Err, out)
+		}
 	case KindStop:
-		out.Stopped = true
+		s.stopping = true
 	}
 	if s.next == 0 {
 		s.next = now.Mono + expireInterval
@@ -118,6 +127,7 @@ func (s *NameServer) Step(now Instant, ev *Event, out *Output) {
 		out.WakeAt = earlier(out.WakeAt, s.controller.Tick(now.Mono))
 		s.publish(out)
 	}
+	out.Stopped = s.stopping && !s.kv.saving
 	if s.failed != nil {
 		*out = Output{Halt: s.failed}
 	}
@@ -143,7 +153,11 @@ func (s *NameServer) request(now time.Duration, c ConnID, f *remoting.Frame, out
 			return
 		}
 	}
-	if frame := s.registry.Step(now, uint64(c), f, nil); len(frame) > 0 {
+	frame := s.registry.Step(now, uint64(c), f, nil)
+	if s.kv.changed(s.registry, Reply{Conn: c, Kind: ReplyFrame, Frame: frame}, out) {
+		return
+	}
+	if len(frame) > 0 {
 		out.Replies = append(out.Replies, Reply{Conn: c, Kind: ReplyFrame, Frame: frame})
 	}
 }

@@ -64,15 +64,20 @@ func (t *offsetTable) set(topic, group []byte, queueID int32, offset int64, limi
 }
 
 func (t *offsetTable) table() remoting.ConsumerOffsetTable {
-	out := remoting.ConsumerOffsetTable{DataVersion: t.version}
+	total := 0
 	for _, p := range t.sorted {
-		g := remoting.GroupOffsets{Topic: p.topic, Group: p.group}
+		total += len(p.offsets)
+	}
+	out := remoting.ConsumerOffsetTable{DataVersion: t.version, Groups: make([]remoting.GroupOffsets, 0, len(t.sorted))}
+	all := make([]remoting.QueueOffset, 0, total) // one allocation: the node is held meanwhile
+	for _, p := range t.sorted {
+		first := len(all)
 		for id, offset := range p.offsets {
 			if offset >= 0 {
-				g.Offsets = append(g.Offsets, remoting.QueueOffset{QueueID: int32(id), Offset: offset})
+				all = append(all, remoting.QueueOffset{QueueID: int32(id), Offset: offset})
 			}
 		}
-		out.Groups = append(out.Groups, g)
+		out.Groups = append(out.Groups, remoting.GroupOffsets{Topic: p.topic, Group: p.group, Offsets: all[first:len(all):len(all)]})
 	}
 	return out
 }

@@ -63,7 +63,7 @@ func (t *topicTable) remove(name string) {
 
 // table returns the topics as the wire and topics.json hold them.
 func (t *topicTable) table() remoting.TopicTable {
-	out := remoting.TopicTable{DataVersion: t.version}
+	out := remoting.TopicTable{DataVersion: t.version, Topics: make([]remoting.TopicConfig, 0, len(t.sorted))}
 	for _, e := range t.sorted {
 		out.Topics = append(out.Topics, e.conf)
 	}

@@ -54,10 +54,13 @@ func AppendGroupList(dst []byte, groups []string) []byte {
 	return o.end()
 }
 
-// AppendBrokerTopicList appends the body that answers QUERY_TOPICS_BY_CONSUMER.
+// AppendBrokerTopicList appends the body that answers QUERY_TOPICS_BY_CONSUMER and GET_SYSTEM_TOPIC_LIST_FROM_NS; brokerAddr may
+// be "".
 func AppendBrokerTopicList(dst []byte, brokerAddr string, topics []string) []byte {
 	o := beginObject(dst)
-	o.str("brokerAddr", brokerAddr)
+	if brokerAddr != "" {
+		o.str("brokerAddr", brokerAddr)
+	}
 	o.with("topicList", func(dst []byte) []byte { return appendStrings(dst, topics) })
 	return o.end()
 }

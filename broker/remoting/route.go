@@ -57,16 +57,18 @@ func appendQueueData(dst []byte, q QueueData) []byte {
 
 func appendBrokerData(dst []byte, d BrokerData) []byte {
 	o := beginObject(dst)
-	o.with("brokerAddrs", func(dst []byte) []byte {
-		addrs := beginObject(dst)
-		for _, a := range d.Addrs {
-			addrs.str(strconv.FormatInt(a.ID, 10), a.Addr)
-		}
-		return addrs.end()
-	})
+	o.with("brokerAddrs", func(dst []byte) []byte { return appendAddrs(dst, d.Addrs) })
 	o.str("brokerName", d.BrokerName)
 	o.str("cluster", d.Cluster)
 	o.boolean("enableActingMaster", d.EnableActingMaster)
+	return o.end()
+}
+
+func appendAddrs(dst []byte, addrs []BrokerAddr) []byte {
+	o := beginObject(dst)
+	for _, a := range addrs {
+		o.str(strconv.FormatInt(a.ID, 10), a.Addr)
+	}
 	return o.end()
 }
 
@@ -204,4 +206,72 @@ func ParseTopicList(body []byte) (topics []string, err error) {
 		}
 	})
 	return topics, err
+}
+
+// ClusterHeader is the header of GET_TOPICS_BY_CLUSTER.
+type ClusterHeader struct{ Cluster string }
+
+// ParseCluster reads the header. It errs with ErrField.
+func ParseCluster(e Ext) (ClusterHeader, error) {
+	r := reader{ext: e}
+	h := ClusterHeader{r.str("cluster")}
+	return h, r.err
+}
+
+// MemberGroupHeader is the header of GET_BROKER_MEMBER_GROUP.
+type MemberGroupHeader struct{ ClusterName, BrokerName string }
+
+// ParseMemberGroup reads the header. It errs with ErrField.
+func ParseMemberGroup(e Ext) (MemberGroupHeader, error) {
+	r := reader{ext: e}
+	h := MemberGroupHeader{r.str("clusterName"), r.str("brokerName")}
+	return h, r.err
+}
+
+// AppendMemberGroup appends the body that answers GET_BROKER_MEMBER_GROUP. Source: BrokerMemberGroup (RocketMQ 5.3.3).
+func AppendMemberGroup(dst []byte, d BrokerData) []byte {
+	o := beginObject(dst)
+	o.with("brokerMemberGroup", func(dst []byte) []byte {
+		o := beginObject(dst)
+		o.with("brokerAddrs", func(dst []byte) []byte { return appendAddrs(dst, d.Addrs) })
+		o.str("brokerName", d.BrokerName)
+		o.str("cluster", d.Cluster)
+		return o.end()
+	})
+	return o.end()
+}
+
+// AppendKVConfig appends a kvConfig.json; kv is sorted by namespace. Source: KVConfigSerializeWrapper (RocketMQ 5.3.3).
+func AppendKVConfig(dst []byte, kv []KVHeader) []byte {
+	o := beginObject(dst)
+	o.with("configTable", func(dst []byte) []byte {
+		table := beginObject(dst)
+		for len(kv) > 0 {
+			namespace, n := kv[0].Namespace, 0
+			table.with(namespace, func(dst []byte) []byte {
+				o := beginObject(dst)
+				for ; n < len(kv) && kv[n].Namespace == namespace; n++ {
+					o.str(kv[n].Key, kv[n].Value)
+				}
+				return o.end()
+			})
+			kv = kv[n:]
+		}
+		return table.end()
+	})
+	return o.end()
+}
+
+// ParseKVConfig reads a kvConfig.json. It errs with ErrBody.
+func ParseKVConfig(body []byte) (kv []KVHeader, err error) {
+	err = parseBody(body, func(s *scanner, key string) {
+		if key != "configTable" {
+			s.skip(0)
+			return
+		}
+		s.members(func(s *scanner, namespace string) {
+			s.members(func(s *scanner, key string) { kv = append(kv, KVHeader{namespace, key, s.str()}) })
+		})
+	})
+	return kv, err
 }

@@ -101,7 +101,7 @@ func (r *Registry) DeleteTopic(name, cluster string) {
 func (r *Registry) SetWritable(brokerName string, writable bool) (topics int) {
 	return r.setPerm(brokerName, func(perm int32) int32 {
 		if writable {
-			return perm | remoting.PermWrite | remoting.PermRead
+			return remoting.PermWrite | remoting.PermRead // also of a template, which is none any more; as RocketMQ does
 		}
 		return perm &^ remoting.PermWrite
 	})

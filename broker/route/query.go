@@ -69,6 +69,7 @@ func (r *Registry) Put(namespace, key, value string) {
 		r.kv = slices.Insert(r.kv, i, remoting.KVHeader{Namespace: namespace, Key: key})
 	}
 	r.kv[i].Value = value
+	r.kvChanged++
 }
 
 // Get returns the value of a key of the KV table. It errs with ErrNotFound.
@@ -84,6 +85,7 @@ func (r *Registry) Get(namespace, key string) (string, error) {
 func (r *Registry) Delete(namespace, key string) {
 	if i, found := r.findKV(namespace, key); found {
 		r.kv = slices.Delete(r.kv, i, i+1)
+		r.kvChanged++
 	}
 }
 

@@ -44,6 +44,8 @@ type Registry struct {
 	groups []group             // sorted by name
 	topics []topic             // sorted by name
 	kv     []remoting.KVHeader // sorted by namespace, key
+	// kvChanged counts the changes of kv, for whoever keeps it in a file.
+	kvChanged int
 }
 
 // live is a node that registered and has not left.

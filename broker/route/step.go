@@ -57,6 +57,17 @@ func (r *Registry) answer(now time.Duration, conn uint64, f *remoting.Frame, dst
 		return r.setWritable(f, dst, false, "wipeTopicCount")
 	case remoting.RequestAddWritePermOfBroker:
 		return r.setWritable(f, dst, true, "addTopicCount")
+	case remoting.RequestRegisterTopicInNameServer:
+		return r.registerTopic(f, dst)
+	case remoting.RequestGetTopicsByCluster, remoting.RequestGetSystemTopicListFromNS, remoting.RequestGetUnitTopicList,
+		remoting.RequestGetHasUnitSubTopicList, remoting.RequestGetHasUnitSubUnunitTopicList:
+		return r.topicList(f, dst)
+	case remoting.RequestGetBrokerMemberGroup:
+		return r.memberGroup(f, dst)
+	case remoting.RequestGetNamesrvConfig:
+		return reply(dst, f, []byte(r.cfg.Properties()))
+	case remoting.RequestUpdateNamesrvConfig:
+		return r.updateConfig(f, dst)
 	case remoting.RequestPutKVConfig, remoting.RequestGetKVConfig, remoting.RequestDeleteKVConfig, remoting.RequestGetKVListByNamespace:
 		return r.keyValue(f, dst)
 	}

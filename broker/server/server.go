@@ -120,12 +120,12 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return start(ctx, cfg, (*Server).open)
 }
 
-// StartNameServer is Start for a name server.
+// StartNameServer is Start for a name server. Its KV table is in cfg.StoreDir, or cfg.FS; without either it lives as long as the
+// process.
 func StartNameServer(ctx context.Context, cfg Config, routes route.Config) (*Server, error) {
 	cfg.HAListen = ""
-	return start(ctx, cfg, func(s *Server) (err error) {
-		s.node, err = broker.NewNameServer(routes)
-		return err
+	return start(ctx, cfg, func(s *Server) error {
+		return s.openNames(func(fs vfs.FS) (*broker.NameServer, error) { return broker.NewNameServer(routes, fs) })
 	})
 }
 
@@ -165,10 +165,13 @@ func start(ctx context.Context, cfg Config, open func(*Server) error) (*Server, 
 // without either they live as long as the process.
 func StartController(ctx context.Context, cfg Config, routes route.Config, controller route.ControllerConfig) (*Server, error) {
 	cfg.HAListen = ""
-	return start(ctx, cfg, func(s *Server) error { return s.openController(routes, controller) })
+	return start(ctx, cfg, func(s *Server) error {
+		return s.openNames(func(fs vfs.FS) (*broker.NameServer, error) { return broker.NewController(routes, controller, fs) })
+	})
 }
 
-func (s *Server) openController(routes route.Config, controller route.ControllerConfig) error {
+// openNames locks the directory of a name server, if it has one, and makes the node.
+func (s *Server) openNames(open func(vfs.FS) (*broker.NameServer, error)) error {
 	s.fs = s.cfg.FS
 	if s.fs == nil && s.cfg.StoreDir != "" {
 		s.fs = vfs.OS(s.cfg.StoreDir)
@@ -182,10 +185,10 @@ func (s *Server) openController(routes route.Config, controller route.Controller
 			s.metadata, err = vfs.Lock(s.fs, "lock")
 		}
 		if err != nil {
-			return fmt.Errorf("controller metadata %s: %w", s.cfg.StoreDir, err)
+			return fmt.Errorf("directory of the name server %s: %w", s.cfg.StoreDir, err)
 		}
 	}
-	node, err := broker.NewController(routes, controller, s.fs)
+	node, err := open(s.fs)
 	if err != nil {
 		if s.metadata != nil {
 			err = errors.Join(err, s.metadata.Close())

@@ -228,7 +228,7 @@ func (c *Cluster) startNameServer() error {
 			ns, err = broker.NewController(route.DefaultConfig(), route.DefaultControllerConfig(), c.ns.disk.fs)
 		}
 	} else {
-		ns, err = broker.NewNameServer(route.DefaultConfig())
+		ns, err = broker.NewNameServer(route.DefaultConfig(), nil)
 	}
 	if err != nil {
 		return err
