@@ -168,6 +168,11 @@ func (t Trial) record(ctx context.Context, cluster Cluster, rec *history.Recorde
 		return err
 	}
 	progress("reading every replica to its end, twice")
+	if t.Contract.TransientStorePool {
+		if err := cluster.Clock().Sleep(ctx, poolCommits); err != nil {
+			return err
+		}
+	}
 	if err := drain(ctx, cluster, rec, t.queues(), t.Load.Drain); err != nil || !t.Compare {
 		return err
 	}
@@ -266,8 +271,14 @@ func (t Trial) strike(ctx context.Context, cluster Cluster, load *loadgen.Load, 
 	return keepsServing(ctx, clock, load.Snapshot, t.Load.Rate, t.Load.After)
 }
 
+// poolCommits is for how long complete reads wait under transientStorePoolEnable: readers see nothing of what is in the broker's own memory,
+// so that two reads may agree on an end that is none. It is five times commitIntervalCommitLog.
+const poolCommits = time.Second
+
 func (t Trial) header(cluster Cluster) history.Header {
-	profile := history.Profile{Name: semantics(t.System), InSyncReplicas: t.Contract.InSyncReplicas}
+	profile := history.Profile{
+		Name: semantics(t.System), InSyncReplicas: t.Contract.InSyncReplicas, TransientStorePool: t.Contract.TransientStorePool,
+	}
 	nodes, masters := cluster.Nodes(), map[string]string{cluster.QueueGroup(): cluster.Master()}
 	for _, g := range cluster.Beside() {
 		nodes, masters[g.Name] = append(nodes, g.Nodes...), g.Nodes[0]

@@ -189,6 +189,20 @@ func tell(t *testing.T, c Case, n uint64, take func(r Run)) {
 	}
 }
 
+// TestTransientPool: kill -9 takes what was acknowledged from the broker's own memory, and nothing where that is the page cache.
+func TestTransientPool(t *testing.T) {
+	for seed := range many(t, 3) {
+		pool := caseOf(t, "kill-transient-pool", "ASYNC_MASTER+ASYNC_FLUSH", seed+1)
+		pool.Contract = pool.Scenario.Rows()[0]
+		if r := do(t, pool); r.Verdict.Verdict != checker.LossWithinContract {
+			t.Errorf("with the pool, seed %d: %v, want loss-within-contract", seed+1, r.Verdict.Verdict)
+		}
+		if r := do(t, caseOf(t, "kill-returns", "ASYNC_MASTER+ASYNC_FLUSH", seed+1)); r.Verdict.Verdict != checker.Kept {
+			t.Errorf("without it, seed %d: %v, want kept", seed+1, r.Verdict.Verdict)
+		}
+	}
+}
+
 // TestDivergenceIsFoundAndShrunk finds the flaw of classic HA and makes it small; the scenario file that comes out is the run.
 func TestDivergenceIsFoundAndShrunk(t *testing.T) {
 	var failed *Run
