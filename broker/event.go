@@ -145,6 +145,16 @@ type Reply struct {
 	Pull        *PullAnswer
 	Frame       []byte
 	Body        func(dst []byte) []byte // reads nothing of the node
+
+	unique      [56]byte // UNIQ_KEY of the put, 32 bytes or, of a host with an IPv6 address, 56: no slice, so that a put allocates nothing
+	uniqueBytes uint8
+}
+
+// setUnique has the reply repeat the UNIQ_KEY of its put. A longer one, which no client makes, is left out.
+func (r *Reply) setUnique(key []byte) {
+	if len(key) <= len(r.unique) {
+		r.uniqueBytes = uint8(copy(r.unique[:], key))
+	}
 }
 
 // PullAnswer is the answer to a pull; its ranges hold whole records and never change.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -36,6 +37,7 @@ type Send struct {
 	Delayed           bool // has a DELAY level above 0
 	Type              MessageType
 	Count             int32  // records
+	UniqueKey         []byte // UNIQ_KEY of the message, or of the batch as a whole
 	Records           []byte // encoded, back to back
 }
 
@@ -53,10 +55,14 @@ type Intake struct {
 	pulls    []remoting.PullHeader
 	scratch  []byte
 	records  []byte
+	added    []byte // properties that every message gets
 }
 
 func newIntake(n *Node, addr string) *Intake {
 	in := &Intake{cfg: &n.cfg, store: n.storeHost, storeV6: n.storeHostV6}
+	in.added = message.AppendProperty(in.added, message.PropertyRegion, "DefaultRegion")
+	in.added = message.AppendProperty(in.added, message.PropertyTrace, "true")
+	in.added = message.AppendProperty(in.added, message.PropertyCluster, n.cfg.ClusterName)
 	if a, err := netip.ParseAddrPort(addr); err == nil {
 		in.host, in.hostV6 = message.HostOf(a)
 	}
@@ -144,16 +150,17 @@ func (in *Intake) send(r *Request) {
 		if !in.batch(r, &record) {
 			return
 		}
+		r.Send.UniqueKey, _ = message.Property(h.Properties, message.PropertyUniqueKey)
 	} else {
-		record.Body, record.Properties = r.Frame.Body, h.Properties
-		r.Send.one(h.Properties)
+		added := r.Send.one(h.Properties)
+		record.Body, record.Properties = r.Frame.Body, in.complete(h.Properties, added)
 		in.records = message.Append(in.records, &record)
 	}
 	r.Send.Records = in.records[start:len(in.records):len(in.records)]
 }
 
-// one looks at the properties of one record.
-func (s *Send) one(properties []byte) {
+// one looks at the properties of one record, and reports whether the client has set some that the broker adds.
+func (s *Send) one(properties []byte) (set bool) {
 	s.Count++
 	for len(properties) > 0 {
 		var name, value []byte
@@ -168,8 +175,27 @@ func (s *Send) one(properties []byte) {
 			}
 		case message.PropertyShardingKey:
 			s.Type = MessageFIFO
+		case message.PropertyUniqueKey:
+			s.UniqueKey = value
+		case message.PropertyRegion, message.PropertyTrace, message.PropertyCluster:
+			set = true
 		}
 	}
+	return set
+}
+
+// complete returns the properties with those that the broker adds; set tells that some are there and are to be replaced.
+// Source: AbstractSendMessageProcessor.buildMsgContext, SendMessageProcessor.sendMessage (RocketMQ 5.3.3).
+func (in *Intake) complete(properties []byte, set bool) []byte {
+	start := len(in.scratch)
+	if !set {
+		in.scratch = message.JoinProperties(append(in.scratch, properties...), start, in.added)
+		return in.scratch[start:]
+	}
+	for _, name := range []string{message.PropertyRegion, message.PropertyTrace, message.PropertyCluster} {
+		properties = message.RemoveProperty(nil, properties, name)
+	}
+	return append(properties, in.added...)
 }
 
 // batch encodes the messages of a client batch as ordinary records.
@@ -202,12 +228,8 @@ func (in *Intake) check(h *remoting.SendHeader, body []byte) (code int32, fault 
 		return illegal, "the message topic is longer than 127 bytes"
 	case forbiddenTopic(h.Topic):
 		return remoting.ResponseNoPermission, "Sending message to topic[" + string(h.Topic) + "] is forbidden."
-	case len(h.Properties) > message.PropertiesMax:
-		return illegal, "the message properties are longer than 32767 bytes"
-	case len(body) == 0:
-		return illegal, "the message has no body"
-	case len(body) > in.cfg.MaxMessageBytes:
-		return illegal, "the message body is longer than maxMessageSize"
+	case len(h.Properties)+1+len(in.added) > message.PropertiesMax, len(body) > in.cfg.MaxMessageBytes, len(body) == 0:
+		return illegal, in.illegal()
 	case h.SysFlag&message.SysRollback != 0:
 		// A half message would never be committed: END_TRANSACTION is not offered. Source: rejectTransactionMessage.
 		return remoting.ResponseNoPermission, "the broker sending transaction message is forbidden"
@@ -215,6 +237,12 @@ func (in *Intake) check(h *remoting.SendHeader, body []byte) (code int32, fault 
 		return illegal, "a batch may not go to a retry topic"
 	}
 	return 0, ""
+}
+
+// illegal is what RocketMQ says of a message that it does not take. Source: SendMessageProcessor.handlePutMessageResult (5.5.0).
+func (in *Intake) illegal() string {
+	return fmt.Sprintf("the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length limit 32KB.",
+		in.cfg.MaxMessageBytes)
 }
 
 var (

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"iter"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ func (n *Node) pull(c ConnID, r *Request, out *Output) {
 		return
 	}
 	h := r.Pull
-	q, g, code, fault := n.pullQueue(h, out)
+	q, g, code, fault := n.pullQueue(c, h, out)
 	if fault != "" {
 		n.refuse(c, f, code, fault, out)
 		return
@@ -59,7 +60,7 @@ func (n *Node) pull(c ConnID, r *Request, out *Output) {
 const maxSuspendMS = 10 * 60 * 1000
 
 // pullQueue checks group, topic and queue.
-func (n *Node) pullQueue(h *remoting.PullHeader, out *Output) (q *queue, g *group, code int32, fault string) {
+func (n *Node) pullQueue(c ConnID, h *remoting.PullHeader, out *Output) (q *queue, g *group, code int32, fault string) {
 	if n.cfg.Permission&remoting.PermRead == 0 {
 		return nil, nil, remoting.ResponseNoPermission, "the broker[" + n.cfg.Addr.Addr().String() + "] pulling message is forbidden"
 	}
@@ -78,10 +79,11 @@ func (n *Node) pullQueue(h *remoting.PullHeader, out *Output) (q *queue, g *grou
 		return nil, nil, remoting.ResponseNoPermission, "the topic[" + t.conf.Name + "] pulling message is forbidden"
 	}
 	if h.QueueID < 0 || h.QueueID >= t.conf.ReadQueues {
+		code := remoting.ResponseInvalidParameter
 		if n.cfg.isRocketMQ4() {
-			return nil, nil, remoting.ResponseSystemError, "queueId is illegal"
+			code = remoting.ResponseSystemError
 		}
-		return nil, nil, remoting.ResponseInvalidParameter, "queueId is illegal"
+		return nil, nil, code, fmt.Sprintf("queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[/%s]", h.QueueID, t.conf.Name, t.conf.ReadQueues, n.conns[c])
 	}
 	q, err := n.queue(t, h.QueueID)
 	if err != nil {

@@ -26,7 +26,7 @@ func (n *Node) AppendReply(dst []byte, r *Reply) ([]byte, error) {
 		msgID = message.AppendOffsetID(append(msgID, ','), &n.storeHost, n.storeHostV6, phys)
 	}
 	return remoting.AppendSendReply(dst, r.Form, r.Code, r.Opaque, &remoting.SendReply{
-		MsgID: msgID, QueueID: r.QueueID, QueueOffset: r.QueueOffset,
+		MsgID: msgID, QueueID: r.QueueID, QueueOffset: r.QueueOffset, TransactionID: r.unique[:r.uniqueBytes],
 	}), nil
 }
 

@@ -88,12 +88,13 @@ func (n *Node) sendDelayed(c ConnID, f *remoting.Frame, s *Send, out *Output) {
 		n.refuse(c, f, remoting.ResponseMessageIllegal, "a batch may not be delayed", out)
 		return
 	}
+	told := record.QueueID
 	t := n.delay(&record, max(1, delayLevel(record.Properties)))
 	if record.Check() != nil {
 		n.refuse(c, f, remoting.ResponseMessageIllegal, "the message properties are too long to be delayed", out)
 		return
 	}
-	n.put(c, f, t, s.Type, record.QueueID, message.Append(nil, &record), 1, s.NoWait, out)
+	n.put(c, f, t, &placed{kind: s.Type, queueID: record.QueueID, told: told, records: message.Append(nil, &record), count: 1, noWait: s.NoWait, unique: s.UniqueKey}, out)
 }
 
 // deliverDue delivers what is due, level by level, and begins to read what comes next.
@@ -199,8 +200,7 @@ func (n *Node) deliverOne(l *level, out *Output) bool {
 		n.skipTo(l, l.next+1)
 		return true
 	}
-	record.Topic, record.QueueID = bytes.Clone(name), int32(queueID)
-	record.Properties = message.RemoveProperty(nil, record.Properties, message.PropertyDelay)
+	record.Topic, record.QueueID = bytes.Clone(name), int32(queueID) // DELAY stays, as in RocketMQ: consumers see it
 	if _, err := n.append(q, message.Append(nil, &record)); err != nil {
 		l.due = n.now.Mono + deliverRetry
 		return false

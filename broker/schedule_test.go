@@ -201,7 +201,7 @@ func TestDelayedMessageComesInTime(t *testing.T) {
 	b.pass(10 * time.Minute)
 	expect("once and for all", "none", "one", "two")
 	one := b.read("T")[1]
-	if _, ok := message.Property(one.Properties, message.PropertyDelay); ok || message.TagsCode(one.Properties) != int64(message.HashCode("A")) || one.QueueID != 0 {
+	if level, _ := message.Property(one.Properties, message.PropertyDelay); string(level) != "1" || message.TagsCode(one.Properties) != int64(message.HashCode("A")) || one.QueueID != 0 {
 		t.Errorf("delivered: %+v %q", one, one.Properties)
 	}
 }

@@ -47,7 +47,18 @@ func (n *Node) send(c ConnID, r *Request, out *Output) {
 		n.sendDelayed(c, f, s, out)
 		return
 	}
-	n.put(c, f, t, s.Type, s.QueueID, s.Records, int(s.Count), s.NoWait, out)
+	n.put(c, f, t, &placed{kind: s.Type, queueID: s.QueueID, told: s.QueueID, records: s.Records, count: int(s.Count), noWait: s.NoWait, unique: s.UniqueKey}, out)
+}
+
+// placed is what is put, and where.
+type placed struct {
+	kind    MessageType
+	queueID int32
+	told    int32  // queue that the reply names: of a delayed message its own, not that of its level
+	records []byte // encoded, back to back
+	count   int
+	noWait  bool
+	unique  []byte // UNIQ_KEY, which the reply repeats
 }
 
 // ordered reports whether a topic is one whose queues stay where they are: its producers may not take other queues when this
@@ -85,7 +96,7 @@ func setQueueID(records []byte, n int, queueID int32) {
 }
 
 // put appends records and enlists the reply. Either all of them are stored or none.
-func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, kind MessageType, queueID int32, records []byte, count int, noWait bool, out *Output) {
+func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, p *placed, out *Output) {
 	if n.control.fenced(n.now.Mono) {
 		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the controller was not reached in time: another broker may be the master", out)
 		return
@@ -102,30 +113,31 @@ func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, kind MessageType, queu
 		n.refuse(c, f, remoting.ResponseSystemBusy, "[OVERLOAD]too many sends wait for their acknowledgement", out)
 		return
 	}
-	q, err := n.queue(t, queueID)
+	q, err := n.queue(t, p.queueID)
 	if err != nil {
 		n.refuse(c, f, remoting.ResponseInvalidParameter, err.Error(), out)
 		return
 	}
-	phys, queueOffset, err := n.store.Append(q.store, records, count, n.now.Wall)
+	phys, queueOffset, err := n.store.Append(q.store, p.records, p.count, n.now.Wall)
 	if err != nil {
 		n.refuse(c, f, appendCode(err), err.Error(), out)
 		return
 	}
-	end := phys + int64(len(records))
+	end := phys + int64(len(p.records))
 	n.marks.Appended = end
 	n.arrived(q, end)
-	n.stats.puts.add(n.now.Mono, uint64(count))
-	n.stats.bytes += uint64(len(records))
-	t.in[kind].add(count, len(records))
-	t.trend = t.trend.count(n.now.Mono, count)
-	w := n.contract.Ack.Enlist(&n.marks, end, !noWait, n.now.Mono)
-	reply := Reply{Conn: c, Opaque: f.Opaque, Form: f.Form, Kind: ReplyPut, QueueID: queueID, QueueOffset: queueOffset, PhysOffset: phys}
+	n.stats.puts.add(n.now.Mono, uint64(p.count))
+	n.stats.bytes += uint64(len(p.records))
+	t.in[p.kind].add(p.count, len(p.records))
+	t.trend = t.trend.count(n.now.Mono, p.count)
+	w := n.contract.Ack.Enlist(&n.marks, end, !p.noWait, n.now.Mono)
+	reply := Reply{Conn: c, Opaque: f.Opaque, Form: f.Form, Kind: ReplyPut, QueueID: p.told, QueueOffset: queueOffset, PhysOffset: phys}
+	reply.setUnique(p.unique)
 	if f.IsOneway() {
 		reply.Conn = 0
 	}
-	if count > 1 {
-		reply.More = furtherOffsets(records, phys)
+	if p.count > 1 {
+		reply.More = furtherOffsets(p.records, phys)
 	}
 	n.waiters.add(w, reply)
 }
@@ -184,7 +196,10 @@ func (n *Node) bury(c ConnID, f *remoting.Frame, s *Send, out *Output) {
 	}
 	record.Topic, record.QueueID = []byte(t.conf.Name), 0
 	n.outflow(n.topics.get(s.Topic), s.Topic[len(retryPrefix):]).Dead++
-	n.put(c, f, t, MessageNormal, 0, message.Append(nil, &record), 1, s.NoWait, out)
+	if s.Delayed {
+		record.Properties = message.SetProperty(nil, record.Properties, message.PropertyDelay, "0")
+	}
+	n.put(c, f, t, &placed{kind: MessageNormal, records: message.Append(nil, &record), count: 1, noWait: s.NoWait, unique: s.UniqueKey}, out)
 }
 
 // deadLetters returns the topic of a group's dead letters; nil when there may be no more topics.

@@ -99,9 +99,9 @@ func (n *Node) again(b *sendingBack, record []byte, out *Output) {
 	}
 	n.remember(&r, b)
 	r.Topic, r.QueueID, r.QueueOffset, r.PreparedTransactionOffset = []byte(t.conf.Name), 0, 0, 0
+	r.Properties = message.SetProperty(nil, r.Properties, message.PropertyDelay, strconv.Itoa(level))
 	if level > 0 {
 		r.QueueID = n.rng.Int32N(max(1, t.conf.WriteQueues))
-		r.Properties = message.SetProperty(nil, r.Properties, message.PropertyDelay, strconv.Itoa(level))
 		t = n.delay(&r, level)
 	}
 	r.ReconsumeTimes++
@@ -114,7 +114,7 @@ func (n *Node) again(b *sendingBack, record []byte, out *Output) {
 		n.refuse(b.conn, &b.frame, remoting.ResponseMessageIllegal, "the message properties are too long to be sent back", out)
 		return
 	}
-	n.put(b.conn, &b.frame, t, kind, r.QueueID, message.Append(nil, &r), 1, true, out)
+	n.put(b.conn, &b.frame, t, &placed{kind: kind, queueID: r.QueueID, told: r.QueueID, records: message.Append(nil, &r), count: 1, noWait: true}, out)
 }
 
 // nextTry returns the topic of the next delivery and its delay level, 0 for the dead letters; nil when there may be no more

@@ -38,7 +38,8 @@ func startWorld(t *testing.T, system string, topics []cluster.Topic) *world {
 	}
 	g, err := cluster.New(sys, result.Contract{BrokerRole: "ASYNC_MASTER", FlushDiskType: "ASYNC_FLUSH"}, cluster.Options{
 		Dir: t.TempDir(), Topics: topics, Brief: true,
-		Settings: cluster.Settings{{Key: "autoCreateTopicEnable", Value: "true"}, {Key: "messageIndexEnable", Value: "true"}},
+		Settings: cluster.Settings{{Key: "autoCreateTopicEnable", Value: "true"}, {Key: "messageIndexEnable", Value: "true"},
+			{Key: "timerWheelEnable", Value: "true"}}, // without it, 5.5.0 cannot delete a topic
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -65,6 +65,14 @@ func AppendProperty[V string | []byte](dst []byte, name string, value V) []byte 
 	return append(dst, valueEnd)
 }
 
+// JoinProperties appends more, which holds properties only, to those that dst holds from start on.
+func JoinProperties(dst []byte, start int, more []byte) []byte {
+	if n := len(dst); n > start && dst[n-1] != valueEnd {
+		dst = append(dst, valueEnd)
+	}
+	return append(dst, more...)
+}
+
 // SetProperty appends to dst all of props but those with that name, then the new one. value must not lie in dst.
 func SetProperty[V string | []byte](dst, props []byte, name string, value V) []byte {
 	return AppendProperty(RemoveProperty(dst, props, name), name, value)

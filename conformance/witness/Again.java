@@ -89,10 +89,10 @@ final class Again {
         Groups.awaitQueues(c, a.get("topic"), 1, 15);
         DefaultMQProducer requests = Clients.newProducer(a.get("ns"), "requests");
         try {
-            Message reply = requests.request(Clients.message(a.get("topic"), "a question"), 5000);
+            Message reply = requests.request(Clients.message(a.get("topic"), "a question"), 15000);
             return Witness.seen("reply", new String(reply.getBody()));
         } catch (Exception e) {
-            return Witness.seen("reply", Witness.error(e).replaceAll("<[^>]*>", "<...>"));
+            return Witness.seen("reply", Witness.error(e).replaceAll("<[^>]*>", "<...>").replaceAll("\\d+ ms", "... ms"));
         } finally {
             c.shutdown();
             requests.shutdown();

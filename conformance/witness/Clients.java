@@ -55,6 +55,7 @@ final class Clients {
         p.setSendMsgTimeout(10000);
         p.setMaxMessageSize(16 << 20);
         p.setPollNameServerInterval(1000);
+        p.setHeartbeatBrokerInterval(1000);
         p.start();
         return p;
     }

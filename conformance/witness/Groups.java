@@ -27,6 +27,7 @@ final class Groups {
         all.put("start", Groups::start);
         all.put("await", Groups::await);
         all.put("stop", Groups::stop);
+        all.put("persist", Groups::persist);
         all.put("send", Groups::send);
     }
 
@@ -145,8 +146,16 @@ final class Groups {
     /** Waits until a running consumer has got count messages in all, and tells which. */
     static Map<String, Object> await(Witness.Args a) throws Exception {
         Clients.Inbox in = INBOXES.get(a.get("group"));
-        in.await(Integer.parseInt(a.get("count")), 40);
+        awaitNudged(Collections.singletonList(RUNNING.get(a.get("group"))), in, Integer.parseInt(a.get("count")));
         return Witness.seen("bodies", in.bodies());
+    }
+
+    /** Has the broker know how far a running consumer is: by itself it says so ten seconds after its start. */
+    static Map<String, Object> persist(Witness.Args a) throws Exception {
+        DefaultMQPushConsumer c = RUNNING.get(a.get("group"));
+        awaitDone(c);
+        c.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+        return Witness.seen();
     }
 
     static Map<String, Object> stop(Witness.Args a) throws Exception {

@@ -14,6 +14,14 @@ final class Query {
 
     static void cases(Map<String, Witness.Case> all) {
         all.put("query", Query::query);
+        all.put("send-for-query", Query::send);
+    }
+
+    /** Sends a message and tells by which ids it can be asked for. */
+    private static Map<String, Object> send(Witness.Args a) throws Exception {
+        Message m = new Message(a.get("topic"), "TagA", "adminkey", "asked for".getBytes());
+        SendResult r = Clients.producer(a.get("ns")).send(m, Clients.queue(a, 0));
+        return Witness.seen("unique", r.getMsgId(), "offset id", r.getOffsetMsgId(), "offset", r.getQueueOffset());
     }
 
     static Map<String, Object> query(Witness.Args a) throws Exception {
