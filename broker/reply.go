@@ -30,9 +30,15 @@ func (n *Node) AppendReply(dst []byte, r *Reply) ([]byte, error) {
 	}), nil
 }
 
+// AppendFront appends the frame of r, of kind ReplyPull, up to its body; the ranges are to follow.
+func (r *Reply) AppendFront(dst []byte) []byte {
+	p := r.Pull
+	return remoting.AppendPullReply(dst, r.Form, r.Code, r.Opaque, []byte(p.Remark), &p.Header, p.Bytes)
+}
+
 func appendPull(dst []byte, r *Reply) ([]byte, error) {
 	p := r.Pull
-	dst = remoting.AppendPullReply(dst, r.Form, r.Code, r.Opaque, []byte(p.Remark), &p.Header, p.Bytes)
+	dst = r.AppendFront(dst)
 	for i := range p.Ranges {
 		var err error
 		if dst, err = p.Ranges[i].AppendTo(dst); err != nil {

@@ -10,7 +10,6 @@ type stats struct {
 	gets      speed // messages handed out
 	found     speed // pulls that found some
 	missed    speed // pulls that found none
-	refused   uint64
 	syncs     uint64
 	syncTime  time.Duration
 	syncBegun time.Duration

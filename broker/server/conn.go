@@ -19,6 +19,7 @@ type conn struct {
 	s      *Server
 	nc     net.Conn
 	try    tryWriter
+	file   fileSender
 	intake *broker.Intake
 	buf    []byte // what was read: the first filled bytes are not decoded yet
 	filled int
@@ -134,7 +135,7 @@ func (s *Server) isClosing() bool {
 
 // serveClient admits a client's connection and has it read until its end.
 func (s *Server) serveClient(nc net.Conn) {
-	c := &conn{s: s, nc: nc, try: tryWriterOf(nc), intake: s.node.Intake(nc.RemoteAddr().String()), buf: make([]byte, readBytesMin)}
+	c := &conn{s: s, nc: nc, try: tryWriterOf(nc), file: fileSenderOf(nc), intake: s.node.Intake(nc.RemoteAddr().String()), buf: make([]byte, readBytesMin)}
 	c.room.L = &c.mu
 	c.active.Store(s.tick.Load())
 	s.mu.Lock()
@@ -408,6 +409,11 @@ func (c *conn) drain(buf []byte) []byte {
 				c.close()
 				return buf
 			}
+			if len(left) > 0 && bulky(&left[0]) {
+				rest := append([]byte(nil), buf[n:]...)
+				c.s.spawn(func() { c.finish(rest, left, batch) })
+				return buf
+			}
 			if n < len(buf) {
 				rest := buf[n:]
 				c.s.spawn(func() { c.finish(rest, left, batch) })
@@ -422,7 +428,16 @@ func (c *conn) drain(buf []byte) []byte {
 // over with the bytes.
 func (c *conn) finish(rest []byte, left, batch []broker.Reply) {
 	for {
-		if err := c.write(rest); err != nil {
+		err := c.write(rest)
+		if err == nil && len(left) > 0 && bulky(&left[0]) {
+			if rest, err = c.ship(rest[:0], &left[0]); err == nil {
+				rest, left = rest[:0], left[1:]
+			}
+		}
+		if err != nil {
+			if errors.Is(err, errLog) {
+				c.s.log.Error("reply", "err", err)
+			}
 			c.end(errUnread)
 			c.takeBox()
 			return
@@ -435,7 +450,6 @@ func (c *conn) finish(rest []byte, left, batch []broker.Reply) {
 			}
 			left = batch
 		}
-		var err error
 		if rest, left, err = c.encode(rest[:0], left); err != nil {
 			c.s.log.Error("reply", "err", err)
 			c.close()
@@ -459,9 +473,12 @@ func (c *conn) write(b []byte) error {
 	return nil
 }
 
-// encode appends replies to dst, until it is large enough for a system call, and returns those that are left.
+// encode appends replies to dst, until it is large enough for a system call or a bulky one comes, and returns those that are left.
 func (c *conn) encode(dst []byte, batch []broker.Reply) ([]byte, []broker.Reply, error) {
 	for i := range batch {
+		if bulky(&batch[i]) {
+			return dst, batch[i:], nil
+		}
 		var err error
 		if dst, err = c.s.node.AppendReply(dst, &batch[i]); err != nil {
 			return dst, nil, err

@@ -69,7 +69,9 @@ func catchUp(addr string, queues int32, messages int) (bytes int64, err error) {
 			}
 			at += size
 		}
-		filled = copy(buf, buf[at:filled])
+		if at > 0 {
+			filled = copy(buf, buf[at:filled])
+		}
 	}
 	return bytes, nil
 }
