@@ -7,8 +7,8 @@ import (
 )
 
 // excess says what of a heartbeat is more than is allowed; "" when nothing is.
-func (n *Node) excess(h *remoting.Heartbeat) string {
-	limit, filter := n.cfg.Limits.Subscriptions, n.cfg.Limits.FilterBytes
+func (l *Limits) excess(h *remoting.Heartbeat) string {
+	limit, filter := l.Subscriptions, l.FilterBytes
 	if len(h.Consumers) > limit || len(h.Producers) > limit {
 		return fmt.Sprintf("%d groups in a heartbeat; %d are allowed", max(len(h.Consumers), len(h.Producers)), limit)
 	}

@@ -77,19 +77,15 @@ func (n *Node) groupOf(name []byte, out *Output) *group {
 
 // heartbeat serves HEART_BEAT: the client's groups are entered, and their members told when that changed them.
 // Source: ClientManageProcessor.heartBeat (RocketMQ 5.3.3).
-func (n *Node) heartbeat(c ConnID, f *remoting.Frame, out *Output) {
-	h, err := remoting.ParseHeartbeat(f.Body)
-	if err != nil || h.ClientID == "" {
-		n.refuse(c, f, remoting.ResponseSystemError, "malformed heartbeat", out)
-		return
-	}
-	if fault := n.excess(&h); fault != "" {
-		n.refuse(c, f, remoting.ResponseSystemError, fault, out)
+func (n *Node) heartbeat(c ConnID, r *Request, out *Output) {
+	f, h := &r.Frame, r.Beat
+	if r.Fault != "" {
+		n.refuse(c, f, r.Code, r.Fault, out)
 		return
 	}
 	n.joined[c] = true
 	for _, name := range h.Producers {
-		n.joinProducer(c, name, &h, f)
+		n.joinProducer(c, name, h, f)
 	}
 	for i := range h.Consumers {
 		d := &h.Consumers[i]
@@ -98,7 +94,7 @@ func (n *Node) heartbeat(c ConnID, f *remoting.Frame, out *Output) {
 			continue
 		}
 		n.retryTopic(g, out)
-		changed := g.join(c, &h, f, n.conns[c], n.now, n.cfg.Limits.GroupSize)
+		changed := g.join(c, h, f, n.conns[c], n.now, n.cfg.Limits.GroupSize)
 		if g.subscribe(*d) || changed {
 			n.notify(g, out)
 		}
@@ -132,10 +128,9 @@ func (g *members) join(c ConnID, h *remoting.Heartbeat, f *remoting.Frame, addr 
 	return true
 }
 
-// subscribe takes over what the client says about the group, and reports whether the subscriptions changed.
+// subscribe takes over what the client says about the group, its subscriptions sorted by topic, and reports whether those changed.
 // Source: ConsumerGroupInfo.updateSubscription (RocketMQ 5.3.3).
 func (g *group) subscribe(d remoting.ConsumerData) bool {
-	slices.SortFunc(d.Subscriptions, func(a, b remoting.Subscription) int { return cmp.Compare(a.Topic, b.Topic) })
 	same := slices.EqualFunc(d.Subscriptions, g.data.Subscriptions, func(a, b remoting.Subscription) bool {
 		return a.Topic == b.Topic && a.Expression == b.Expression
 	})

@@ -2,8 +2,10 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +18,7 @@ type Request struct {
 	Frame remoting.Frame
 	Send  Send                 // of the three send codes
 	Pull  *remoting.PullHeader // of the two pull codes
+	Beat  *remoting.Heartbeat  // of a heartbeat; it shares no memory with the frame
 	Fault string               // why the header or the body is refused; empty when it is well formed
 	Code  int32                // response code that goes with Fault
 }
@@ -101,8 +104,30 @@ func (in *Intake) Decode(b []byte) (requests []Request, n int, err error) {
 			in.send(r)
 		case remoting.RequestPullMessage, remoting.RequestLitePullMessage:
 			in.pull(r)
+		case remoting.RequestHeartBeat:
+			in.heartbeat(r)
 		}
 	}
+}
+
+// heartbeat reads the body of HEART_BEAT, unless it is longer than is allowed: then the request is refused for that.
+func (in *Intake) heartbeat(r *Request) {
+	if len(r.Frame.Body) > in.cfg.Limits.ControlBytes {
+		return
+	}
+	h, err := remoting.ParseHeartbeat(r.Frame.Body)
+	r.Code = remoting.ResponseSystemError
+	if err != nil || h.ClientID == "" {
+		r.Fault = "malformed heartbeat"
+		return
+	}
+	if r.Fault = in.cfg.Limits.excess(&h); r.Fault != "" {
+		return
+	}
+	for i := range h.Consumers {
+		slices.SortFunc(h.Consumers[i].Subscriptions, func(a, b remoting.Subscription) int { return cmp.Compare(a.Topic, b.Topic) })
+	}
+	r.Beat = &h
 }
 
 func (in *Intake) pull(r *Request) {

@@ -282,7 +282,7 @@ func (n *Node) request(c ConnID, r *Request, out *Output) {
 	case remoting.RequestPullMessage, remoting.RequestLitePullMessage:
 		n.pull(c, r, out)
 	case remoting.RequestHeartBeat:
-		n.heartbeat(c, f, out)
+		n.heartbeat(c, r, out)
 	case remoting.RequestUnregisterClient:
 		n.unregister(c, f, out)
 	case remoting.RequestGetConsumerListByGroup:

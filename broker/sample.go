@@ -155,7 +155,7 @@ func (n *Node) Oldest(bytes int) (r store.Range, ok bool) {
 	return n.store.ReadRaw(m.Min, m.Written, bytes)
 }
 
-// Members counts the consumers of a group that have one language and version.
+// Members counts the consumers, or the producers, of a group that have one language and version.
 type Members struct {
 	Group    string
 	Push     bool // its members push, otherwise they pull
@@ -173,17 +173,37 @@ func (n *Node) Members(after string, max int, dst []Members) ([]Members, string)
 		}
 		after = g.conf.Name
 		max -= 1 + len(g.clients)
-		first := len(dst)
-		for _, c := range g.clients {
-			at := slices.IndexFunc(dst[first:], func(m Members) bool { return m.Language == c.language && m.Version == c.version })
-			if at < 0 {
-				dst = append(dst, Members{Group: g.conf.Name, Push: g.data.Type == remoting.ConsumePassively, Language: c.language, Version: c.version})
-				at = len(dst) - first - 1
-			}
-			dst[first+at].Count++
-		}
+		dst = g.count(Members{Group: g.conf.Name, Push: g.data.Type == remoting.ConsumePassively}, dst)
 	}
 	return dst, ""
+}
+
+// Producers is Members of the producer groups; nobody of them has Push.
+func (n *Node) Producers(after string, max int, dst []Members) ([]Members, string) {
+	for _, p := range behind(n.producers.sorted, after, func(p *producers) string { return p.name }) {
+		if max <= 0 {
+			return dst, after
+		}
+		after = p.name
+		max -= 1 + len(p.clients)
+		dst = p.count(Members{Group: p.name}, dst)
+	}
+	return dst, ""
+}
+
+// count appends of to dst, once for every language and version that members have.
+func (g *members) count(of Members, dst []Members) []Members {
+	first := len(dst)
+	for _, c := range g.clients {
+		at := slices.IndexFunc(dst[first:], func(m Members) bool { return m.Language == c.language && m.Version == c.version })
+		if at < 0 {
+			at = len(dst) - first
+			of.Language, of.Version = c.language, c.version
+			dst = append(dst, of)
+		}
+		dst[first+at].Count++
+	}
+	return dst
 }
 
 // behind returns the elements of a sorted list whose name is greater than after; all of them for "".

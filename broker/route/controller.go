@@ -20,6 +20,8 @@ type ControllerConfig struct {
 	// Durable says that every change is saved before anybody hears of it, and that the metadata were read back. Without, a
 	// controller that starts may have forgotten everything: it waits until the leases of its past are over.
 	Durable bool
+	// Limits bound the nodes that are known and their names; the zero value stands for DefaultLimits.
+	Limits Limits
 }
 
 // DefaultControllerConfig returns the defaults.
@@ -99,6 +101,9 @@ type replicaNode struct {
 
 // NewController returns a controller with the metadata of an earlier one; nil for none. It errs with ErrMetadata.
 func NewController(cfg ControllerConfig, metadata []byte) (*Controller, error) {
+	if cfg.Limits == (Limits{}) {
+		cfg.Limits = DefaultLimits()
+	}
 	c := &Controller{cfg: cfg, begun: -1}
 	return c, c.read(metadata)
 }

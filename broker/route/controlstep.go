@@ -16,6 +16,9 @@ func (c *Controller) Step(now time.Duration, conn uint64, f *remoting.Frame) (fr
 		if err != nil {
 			return done(nil, f, err), true
 		}
+		if err := c.excess(&h); err != nil {
+			return fail(nil, f, remoting.ResponseSystemError, err.Error()), true
+		}
 		return stateReply(f, c.Register(now, conn, &h)), true
 	case remoting.RequestBrokerHeartbeat:
 		if _, given := f.Ext.Get("incarnation"); !given {

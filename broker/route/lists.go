@@ -81,24 +81,27 @@ func (r *Registry) registerTopic(f *remoting.Frame, dst []byte) []byte {
 		info, err = remoting.ParseRouteInfo(f.Body)
 	}
 	if err == nil {
-		r.RegisterTopic(h.Topic, info.Queues)
+		_, err = r.RegisterTopic(h.Topic, info.Queues)
 	}
 	return done(dst, f, err)
 }
 
 // RegisterTopic sets the queues of a topic in the groups that are named, and reports whether all of those are known: up to the
-// first that is not they are taken, when the topic is there. Source: RouteInfoManager.registerTopic (RocketMQ 5.3.3).
-func (r *Registry) RegisterTopic(name string, queues []remoting.QueueData) bool {
+// first that is not they are taken, when the topic is there. It errs with ErrLimit. Source: RouteInfoManager.registerTopic (RocketMQ 5.3.3).
+func (r *Registry) RegisterTopic(name string, queues []remoting.QueueData) (bool, error) {
 	i, there := r.findTopic(name)
 	unknown := slices.IndexFunc(queues, func(q remoting.QueueData) bool { _, found := r.findGroup(q.BrokerName); return !found })
 	if unknown >= 0 && !there {
-		return false
+		return false, nil
 	}
 	if unknown >= 0 {
 		queues = queues[:unknown]
 	}
 	if len(queues) == 0 {
-		return unknown < 0
+		return unknown < 0, nil
+	}
+	if err := r.roomForTopic(name, queues); err != nil {
+		return false, err
 	}
 	if !there {
 		r.topics = slices.Insert(r.topics, i, topic{name: name})
@@ -111,7 +114,7 @@ func (r *Registry) RegisterTopic(name string, queues []remoting.QueueData) bool 
 		}
 		t.queues[j] = q
 	}
-	return unknown < 0
+	return unknown < 0, nil
 }
 
 // memberGroup serves GET_BROKER_MEMBER_GROUP: the nodes of a group.

@@ -16,17 +16,21 @@ type Config struct {
 	HeartbeatTimeout time.Duration
 	// OrderMessage puts the ORDER_TOPIC_CONFIG of a topic into its route. Default false.
 	OrderMessage bool
+	// Limits bound what is kept.
+	Limits Limits
 }
 
-// DefaultConfig returns RocketMQ's defaults.
-func DefaultConfig() Config { return Config{HeartbeatTimeout: 120 * time.Second} }
+// DefaultConfig returns RocketMQ's defaults, and limits of which it has none.
+func DefaultConfig() Config {
+	return Config{HeartbeatTimeout: 120 * time.Second, Limits: DefaultLimits()}
+}
 
 // Validate names the bad field and its range.
 func (c Config) Validate() error {
 	if c.HeartbeatTimeout <= 0 {
 		return fmt.Errorf("route: HeartbeatTimeout %v: must be above 0", c.HeartbeatTimeout)
 	}
-	return nil
+	return c.Limits.Validate()
 }
 
 var (
@@ -78,8 +82,11 @@ func New(cfg Config) *Registry { return &Registry{cfg: cfg} }
 
 // Register takes the registration of a node that came over conn, and tells a slave where its master is. A node that
 // claims the id of another living node is refused without an error, as brokers expect it, if that node's state version is
-// higher, and replaces it otherwise. It errs with ErrPartial.
+// higher, and replaces it otherwise. It errs with ErrPartial, and with ErrLimit before anything is kept.
 func (r *Registry) Register(now time.Duration, conn uint64, h remoting.RegisterBrokerHeader, table remoting.TopicTable) (remoting.RegisterBrokerReply, error) {
+	if err := r.excess(&h, table.Topics); err != nil {
+		return remoting.RegisterBrokerReply{}, err
+	}
 	g := r.groupOf(&h)
 	if old := g.addr(h.BrokerID); old != "" && old != h.BrokerAddr {
 		if l := r.find(h.ClusterName, old); l != nil && l.version.StateVersion > table.DataVersion.StateVersion {

@@ -161,7 +161,7 @@ func TestSlaveLearnsItsMaster(t *testing.T) {
 }
 
 func TestSilentNodesExpire(t *testing.T) {
-	r := New(Config{HeartbeatTimeout: 10 * time.Second})
+	r := New(Config{HeartbeatTimeout: 10 * time.Second, Limits: DefaultLimits()})
 	quick := other
 	quick.timeout = 2 * time.Second
 	for _, n := range []node{master, slave, quick} {
@@ -260,7 +260,7 @@ func check(t *rapid.T, r *Registry) {
 }
 
 func TestStep(t *testing.T) {
-	r := New(Config{HeartbeatTimeout: time.Minute, OrderMessage: true})
+	r := New(Config{HeartbeatTimeout: time.Minute, OrderMessage: true, Limits: DefaultLimits()})
 	body := (&remoting.RegisterBrokerBody{Topics: remoting.TopicTable{Topics: []remoting.TopicConfig{{Name: "A", ReadQueues: 8, WriteQueues: 8, Perm: 6}, {Name: "B", Perm: 6}}}}).Append(nil)
 	registration := []string{"brokerName", "a", "brokerAddr", "m:1", "clusterName", "C", "brokerId", "0", "haServerAddr", "m:2"}
 	crc := fmt.Sprint(message.CRC(body))

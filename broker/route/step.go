@@ -143,6 +143,9 @@ func (r *Registry) keyValue(f *remoting.Frame, dst []byte) []byte {
 	}
 	switch f.Code {
 	case remoting.RequestPutKVConfig:
+		if err := r.roomForKV(h.Namespace, h.Key, h.Value); err != nil {
+			return fail(dst, f, remoting.ResponseSystemError, err.Error())
+		}
 		r.Put(h.Namespace, h.Key, h.Value)
 	case remoting.RequestDeleteKVConfig:
 		r.Delete(h.Namespace, h.Key)

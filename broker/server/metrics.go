@@ -20,6 +20,7 @@ type sampled interface {
 	Flows(after string, max int, dst []broker.Flow) ([]broker.Flow, string)
 	Lags(after string, max int, dst []broker.Lag) ([]broker.Lag, string)
 	Members(after string, max int, dst []broker.Members) ([]broker.Members, string)
+	Producers(after string, max int, dst []broker.Members) ([]broker.Members, string)
 	Record(topic string, f broker.Front, loaded *store.LoadJob) (store.Range, *store.LoadJob, bool)
 	Oldest(bytes int) (store.Range, bool)
 }
@@ -48,7 +49,7 @@ type descriptions struct {
 	dead                                  *prometheus.Desc
 	lag, lagLatency, inflight, queueing   *prometheus.Desc
 	ready                                 *prometheus.Desc
-	consumers                             *prometheus.Desc
+	consumers, producers                  *prometheus.Desc
 	storage, flush, dispatch, reserve     *prometheus.Desc
 	clients, parked, follower             *prometheus.Desc
 }
@@ -81,6 +82,7 @@ func newMetrics(s *Server, node sampled) *metrics {
 		queueing:   one("rocketmq_consumer_queueing_latency_milliseconds", "Age of the oldest message that was not handed out.", lag...),
 		ready:      one("rocketmq_consumer_ready_messages", "Messages that were not handed out.", lag...),
 		consumers:  one("rocketmq_consumer_connections", "Members of a group.", "consumer_group", "language", "version", "consume_mode", "protocol_type", "is_system"),
+		producers:  one("rocketmq_producer_connections", "Members of all producer groups.", "language", "version", "protocol_type"),
 		storage:    stored("rocketmq_storage_size_bytes", "Bytes in use on the file system of the store."),
 		flush:      stored("rocketmq_storage_flush_behind_bytes", "Bytes of the commit log that are not on the disk."),
 		dispatch:   stored("rocketmq_storage_dispatch_behind_bytes", "Bytes of the commit log that are in no consume queue."),
@@ -99,6 +101,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	m.numbers(out)
 	m.flows(out)
 	m.members(out)
+	m.producers(out)
 	m.lags(out)
 }
 
@@ -218,6 +221,25 @@ func (m *metrics) members(out chan<- prometheus.Metric) {
 			gauge(out, m.desc.consumers, int64(g.Count), g.Group, strings.ToLower(g.Language.String()), remoting.VersionName(g.Version), mode, "remoting",
 				strconv.FormatBool(systemGroup(g.Group)))
 		}
+	}
+}
+
+// producers counts who is in several groups in each of them, as RocketMQ does.
+func (m *metrics) producers(out chan<- prometheus.Metric) {
+	type kind struct {
+		language remoting.Language
+		version  int16
+	}
+	var page []broker.Members
+	count := map[kind]int64{}
+	for after, more := "", true; more; more = after != "" {
+		m.hold(func() { page, after = m.node.Producers(after, pageRows, page[:0]) })
+		for _, g := range page {
+			count[kind{g.Language, g.Version}] += int64(g.Count)
+		}
+	}
+	for k, n := range count {
+		gauge(out, m.desc.producers, n, strings.ToLower(k.language.String()), remoting.VersionName(k.version), "remoting")
 	}
 }
 

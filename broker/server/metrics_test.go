@@ -112,7 +112,7 @@ func TestMetrics(t *testing.T) {
 	send("", 2000)
 	send("__SHARDINGKEY\x01k\x02", 10)
 	send("DELAY\x018\x02", 10)
-	heartbeat := remoting.Heartbeat{ClientID: "c1", Consumers: []remoting.ConsumerData{{Group: "g", Type: remoting.ConsumePassively, Model: remoting.Clustering,
+	heartbeat := remoting.Heartbeat{ClientID: "c1", Producers: []string{"p1", "p2"}, Consumers: []remoting.ConsumerData{{Group: "g", Type: remoting.ConsumePassively, Model: remoting.Clustering,
 		Subscriptions: []remoting.Subscription{{Topic: "T", Expression: "*"}}}}}
 	c.call(remoting.RequestHeartBeat, nil, heartbeat.Append(nil))
 	if code, _, bodies := c.pull("T", 0, 0, 0); code != 0 || len(bodies) != 5 {
@@ -148,6 +148,7 @@ func TestMetrics(t *testing.T) {
 		"rocketmq_consumer_ready_messages" + lag:                                                                                 1,
 		`rocketmq_broker_permission{` + node + tail + `}`:                                                                        6,
 		`rocketmq_consumer_connections{` + node + `consume_mode="push",consumer_group="g",is_system="false",language="go",` + tail + `,protocol_type="remoting",version="v4_9_4"}`: 1,
+		`rocketmq_producer_connections{` + node + `language="go",` + tail + `,protocol_type="remoting",version="v4_9_4"}`:                                                          2,
 	} {
 		if v, ok := got[series]; !ok || v != value {
 			t.Errorf("%s: got %v (there: %t), want %v", series, v, ok, value)
@@ -171,6 +172,8 @@ func TestMetricNames(t *testing.T) {
 	c.pull("T", 0, 0, 0)
 	commit := remoting.ConsumerOffsetHeader{ConsumerGroup: []byte("g"), Topic: []byte("T"), CommitOffset: 0}
 	c.call(remoting.RequestUpdateConsumerOffset, func(w *remoting.Writer) { commit.Append(w, remoting.RequestUpdateConsumerOffset) }, nil)
+	heartbeat := remoting.Heartbeat{ClientID: "c1", Producers: []string{"p"}}
+	c.call(remoting.RequestHeartBeat, nil, heartbeat.Append(nil))
 	known, seen := exported(t), map[string]bool{}
 	for series := range scrape(t, s.MetricsAddr()) {
 		name, _, _ := strings.Cut(series, "{")
