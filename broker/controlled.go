@@ -99,7 +99,7 @@ func (n *Node) turnAwayAll(out *Output) {
 		}
 	}
 	n.polls.sweep()
-	n.arrivals = arrivals{}
+	n.arrivals.clear()
 }
 
 // attend does what the membership asks for by the clock: heartbeats, and the end of the lease.
@@ -301,7 +301,7 @@ func (n *Node) truncated(err error, out *Output) {
 	}
 	n.refreshMarks()
 	n.control.syncTo = 0
-	n.arrivals = arrivals{}
+	n.arrivals.clear()
 	n.moved, n.movedSync = n.marks.Written, n.marks.Synced
 	n.replicaEvent(&replica.Event{Kind: replica.KindTruncated}, out)
 }

@@ -18,9 +18,11 @@ type poll struct {
 	form     remoting.Form
 	queue    *queue
 	from     int64 // queue offset asked for
+	passed   int64 // queue offset up to which its filter refuses all, as far as it was looked while it was parked
 	want     store.Want
-	deadline time.Duration // when an empty answer must leave; 0: at once
+	deadline time.Duration // when an empty answer must leave; 0: at once. It never changes while the pull is in the heap
 	parked   bool
+	answered bool     // it has been parked: it is answered now, whatever there is
 	to       *outflow // counts what it gets
 }
 
@@ -76,7 +78,7 @@ func (t *pollTable) pop() *poll {
 // unpark marks p as no longer parked. It stays in the list of its queue until half of that has left, and in the heap until it comes
 // up: taking each out at once takes a time that grows with the square of their number.
 func (t *pollTable) unpark(p *poll) {
-	p.parked = false
+	p.parked, p.answered = false, true
 	t.live--
 	q := p.queue
 	if q.left++; 2*q.left > len(q.polls) && !q.walked {
@@ -125,9 +127,10 @@ func (t *pollTable) drop(c ConnID) {
 	t.sweep()
 }
 
-// arrivals remembers which queues with parked pulls got messages that nobody may read yet: a queue of ends that rise.
+// arrivals are the queues with parked pulls that have messages which nobody may read yet, each once, by what must be readable for the
+// first of those.
 type arrivals struct {
-	items []arrival
+	items []arrival // by end
 	head  int
 }
 
@@ -136,11 +139,51 @@ type arrival struct {
 	end   durability.Offset
 }
 
-// arrived notes that q got messages up to physical offset end.
-func (n *Node) arrived(q *queue, end durability.Offset) {
-	if len(q.polls) > q.left {
-		n.arrivals.items = append(n.arrivals.items, arrival{q, end})
+func (a *arrivals) add(q *queue, end durability.Offset) {
+	at := len(a.items)
+	for at > a.head && a.items[at-1].end > end {
+		at--
 	}
+	a.items = slices.Insert(a.items, at, arrival{q, end})
+	q.noted = true
+}
+
+// take returns the next queue of which something is below mark, nil without any.
+func (a *arrivals) take(mark durability.Offset) *queue {
+	if a.head == len(a.items) || a.items[a.head].end > mark {
+		return nil
+	}
+	q := a.items[a.head].queue
+	a.items[a.head] = arrival{}
+	if a.head++; a.head == len(a.items) {
+		a.items, a.head = a.items[:0], 0
+	}
+	q.noted = false
+	return q
+}
+
+func (a *arrivals) clear() {
+	for _, e := range a.items[a.head:] {
+		e.queue.noted = false
+	}
+	*a = arrivals{}
+}
+
+// arrived notes the first message of q that nobody may read yet, if there is one and somebody waits. It is called when a message comes,
+// when a pull parks, and when those before were looked at: whatever comes first, the others find it noted.
+func (n *Node) arrived(q *queue) {
+	if q.noted || len(q.polls) == q.left || n.role == roleSlave {
+		return
+	}
+	next := n.visible(q)
+	if next >= q.store.Next() {
+		return
+	}
+	end, ok := q.store.End(next)
+	if !ok {
+		end = n.marks.Appended
+	}
+	n.arrivals.add(q, end)
 }
 
 // wakePolls serves the parked pulls whose queue has something to read below the read level.
@@ -154,13 +197,9 @@ func (n *Node) wakePolls(out *Output) {
 		n.wakeAll(out)
 		return
 	}
-	a := &n.arrivals
-	for ; a.head < len(a.items) && a.items[a.head].end <= mark; a.head++ {
-		n.wakeQueue(a.items[a.head].queue, out)
-		a.items[a.head] = arrival{}
-	}
-	if a.head == len(a.items) {
-		a.items, a.head = a.items[:0], 0
+	for q := n.arrivals.take(mark); q != nil; q = n.arrivals.take(mark) {
+		n.wakeQueue(q, out)
+		n.arrived(q)
 	}
 }
 
@@ -182,16 +221,25 @@ func (n *Node) wakeQueue(q *queue, out *Output) {
 	n.polls.sweep()
 }
 
-// wake serves p if there is something for it, else leaves it parked.
+// wake serves p if there is something for it, else leaves it parked. Where it could not look at all that is readable, the client is told
+// how far it has come and asks again.
 func (n *Node) wake(p *poll, out *Output) {
-	if n.visible(p.queue) <= p.from {
+	high := n.visible(p.queue)
+	if high <= max(p.from, p.passed) {
 		return
 	}
-	if ranges, found := n.find(p); found.Count > 0 || found.Load != nil {
+	if p.from < p.queue.store.Min() { // a slave's log began behind it: what lies between is not to be passed over
 		n.polls.unpark(p)
-		p.deadline = 0
-		n.deliver(p, ranges, found, out)
+		n.serve(p, out)
+		return
 	}
+	ranges, found := n.find(p)
+	if found.Count == 0 && found.Load == nil && found.Next >= high {
+		p.passed = found.Next
+		return
+	}
+	n.polls.unpark(p)
+	n.deliver(p, ranges, found, out)
 }
 
 // expirePolls answers the parked pulls whose time is over, with what there is, which may be nothing.
@@ -199,7 +247,6 @@ func (n *Node) expirePolls(out *Output) {
 	for len(n.polls.heap) > 0 && n.polls.heap[0].deadline <= n.now.Mono {
 		if p := n.polls.pop(); p.parked {
 			n.polls.unpark(p)
-			p.deadline = 0
 			n.serve(p, out)
 		}
 	}
@@ -213,7 +260,6 @@ func (n *Node) expel(q *queue, out *Output) {
 	}
 	n.polls.each(q, func(p *poll) {
 		n.polls.unpark(p)
-		p.deadline = 0
 		n.serve(p, out)
 	})
 	n.polls.sweep()

@@ -174,10 +174,11 @@ func (n *Node) serve(p *poll, out *Output) {
 // batches. Source: DefaultMessageStore.getMessage, isTheBatchFull (RocketMQ 5.3.3).
 func (n *Node) find(p *poll) ([]store.Range, store.Found) {
 	want := n.wanted(p)
-	ranges, found := n.store.Lookup(p.queue.store, p.from, want, nil)
+	from := max(p.from, p.passed)
+	ranges, found := n.store.Lookup(p.queue.store, from, want, nil)
 	if found.Count > 0 && n.onDisk(ranges[0].Phys) && (found.Count > int(n.cfg.DiskPullMessages) || found.Bytes > n.cfg.DiskPullBytes) {
 		want.Count, want.Bytes = min(want.Count, int(n.cfg.DiskPullMessages)), min(want.Bytes, n.cfg.DiskPullBytes)
-		ranges, found = n.store.Lookup(p.queue.store, p.from, want, ranges[:0])
+		ranges, found = n.store.Lookup(p.queue.store, from, want, ranges[:0])
 	}
 	return ranges, found
 }
@@ -202,11 +203,9 @@ func (n *Node) suggested(p *poll, slow bool) int64 {
 
 // empty parks a pull that found nothing, or answers PULL_NOT_FOUND.
 func (n *Node) empty(p *poll, out *Output) {
-	if p.deadline > n.now.Mono && n.polls.live < n.cfg.Limits.Polls && len(p.queue.polls)-p.queue.left < n.cfg.Limits.QueuePolls {
+	if !p.answered && p.deadline > n.now.Mono && n.polls.live < n.cfg.Limits.Polls && len(p.queue.polls)-p.queue.left < n.cfg.Limits.QueuePolls {
 		n.polls.park(p)
-		if p.queue.store.Next() > p.from { // appended, and not readable yet: it arrived when nobody waited
-			n.arrived(p.queue, n.marks.Appended)
-		}
+		n.arrived(p.queue) // it may be appended, and not readable yet
 		return
 	}
 	remark := "OFFSET_OVERFLOW_ONE"
@@ -217,10 +216,13 @@ func (n *Node) empty(p *poll, out *Output) {
 	n.replyPull(p, remoting.ResponsePullNotFound, remark, p.from, nil, 0, out)
 }
 
-// moved21 answers PULL_OFFSET_MOVED. A slave never moves a consumer: what it lacks its master may have.
+// moved21 answers PULL_OFFSET_MOVED. A slave never moves a consumer: what it lacks its master may have. A Java client that is told
+// that its offset has moved drops the queue, and takes it again no sooner than 10 s later.
+// Source: PullMessageProcessor.processRequest, DefaultMessageStore.nextOffsetCorrection (RocketMQ 5.3.3), offsetCheckInSlave false.
 func (n *Node) moved21(p *poll, next int64, remark string, out *Output) {
 	if n.role == roleSlave {
-		next = p.from
+		n.replyPull(p, remoting.ResponsePullRetryImmediately, remark, p.from, nil, 0, out)
+		return
 	}
 	n.replyPull(p, remoting.ResponsePullOffsetMoved, remark, next, nil, 0, out)
 }

@@ -238,7 +238,7 @@ func (n *Node) append(q *queue, record []byte) (queueOffset int64, err error) {
 		return 0, err
 	}
 	n.marks.Appended = phys + int64(len(record))
-	n.arrived(q, n.marks.Appended)
+	n.arrived(q)
 	n.stats.puts.add(n.now.Mono, 1)
 	n.stats.bytes += uint64(len(record))
 	q.topic.in[MessageDelay].add(1, len(record))

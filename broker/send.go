@@ -125,7 +125,7 @@ func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, p *placed, out *Output
 	}
 	end := phys + int64(len(p.records))
 	n.marks.Appended = end
-	n.arrived(q, end)
+	n.arrived(q)
 	n.stats.puts.add(n.now.Mono, uint64(p.count))
 	n.stats.bytes += uint64(len(p.records))
 	t.in[p.kind].add(p.count, len(p.records))

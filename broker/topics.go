@@ -26,6 +26,7 @@ type queue struct {
 	polls  []*poll // parked pulls, in the order of their arrival; among them some that left
 	left   int     // of polls, that are no longer parked
 	walked bool    // polls are being walked
+	noted  bool    // it is among the arrivals
 }
 
 // topicTable is all topics: a map to find them, a slice by name to walk them.

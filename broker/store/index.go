@@ -261,3 +261,9 @@ func (q *Queue) Max(limit int64) int64 {
 	}
 	return max(q.min, q.below(q.ringMin, limit))
 }
+
+// End returns the physical offset behind the record at queue offset o, min <= o < next, if its unit is in memory.
+func (q *Queue) End(o int64) (end int64, ok bool) {
+	u, ok := q.unit(o)
+	return u.end(), ok
+}
