@@ -147,7 +147,7 @@ func (s *NameServer) request(now time.Duration, c ConnID, f *remoting.Frame, out
 			if s.controller.Changed() {
 				s.dirty = s.durable
 			}
-			if len(frame) > 0 {
+			if len(frame) > 0 && !f.IsOneway() {
 				s.tell(Reply{Conn: c, Kind: ReplyFrame, Frame: frame}, out)
 			}
 			return

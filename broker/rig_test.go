@@ -17,19 +17,24 @@ import (
 	"holdfast/broker/vfs"
 )
 
-// rig drives a node by hand: time, disk and network do what a test says, and nothing else.
+// rig drives a node or a name server by hand: time, disk and network do what a test says, and nothing else.
 type rig struct {
-	t       testing.TB
-	node    *Node
-	store   *store.Store
-	fs      vfs.FS
-	mono    time.Duration
-	out     Output
-	write   *store.WriteJob
-	sync    *store.SyncJob
-	opaque  int32
-	got     []Reply // all replies since the last receive
-	intakes map[ConnID]*Intake
+	t        testing.TB
+	machine  stepper
+	node     *Node // nil of a name server, as is the store
+	store    *store.Store
+	fs       vfs.FS
+	mono     time.Duration
+	out      Output
+	write    *store.WriteJob
+	sync     *store.SyncJob
+	truncate *store.TruncateJob
+	opaque   int32
+	got      []Reply    // all replies since the last receive
+	calls    []Call     // all that were made and not answered
+	shipped  []Transfer // all that were made and not taken
+	dialed   string     // the address that was to be dialed last
+	intakes  map[ConnID]*Intake
 }
 
 func rigConfig(role durability.Role, flush durability.FlushType, profile durability.Profile, inSync int) Config {
@@ -61,7 +66,7 @@ func newRig(t testing.TB, cfg Config, fs vfs.FS) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t: t, node: node, store: st, fs: fs, mono: time.Millisecond, intakes: map[ConnID]*Intake{}}
+	return &rig{t: t, machine: node, node: node, store: st, fs: fs, mono: time.Millisecond, intakes: map[ConnID]*Intake{}}
 }
 
 func (r *rig) now() Instant {
@@ -70,9 +75,22 @@ func (r *rig) now() Instant {
 
 // step hands one event to the node and keeps the jobs that come out; saves and aux jobs are done at once.
 func (r *rig) step(ev *Event) string {
-	r.node.Step(r.now(), ev, &r.out)
+	r.machine.Step(r.now(), ev, &r.out)
+	return r.collect()
+}
+
+// collect keeps what came out of a Step.
+func (r *rig) collect() string {
 	trace := r.trace(&r.out)
 	r.got = append(r.got, r.out.Replies...)
+	r.calls = append(r.calls, r.out.Calls...)
+	r.shipped = append(r.shipped, r.out.Replica...)
+	if r.out.ReplicaDial != "" {
+		r.dialed = r.out.ReplicaDial
+	}
+	if r.out.Truncate != nil {
+		r.truncate = r.out.Truncate
+	}
 	if r.out.Write != nil {
 		r.write = r.out.Write
 	}
@@ -118,7 +136,7 @@ func (r *rig) synced(err error) string {
 func (r *rig) receive(c ConnID, frames []byte) string {
 	in := r.intakes[c]
 	if in == nil {
-		in = r.node.Intake("127.0.0.1:50000")
+		in = r.machine.Intake("127.0.0.1:50000")
 		r.intakes[c] = in
 	}
 	requests, n, err := in.Decode(frames)
@@ -202,7 +220,7 @@ func (r *rig) trace(out *Output) string {
 
 // describe writes one reply as a line.
 func (r *rig) describe(reply *Reply) string {
-	raw, err := r.node.AppendReply(nil, reply)
+	raw, err := r.machine.AppendReply(nil, reply)
 	if err != nil {
 		return "reply: " + err.Error()
 	}

@@ -8,13 +8,13 @@ import (
 
 	"pgregory.net/rapid"
 
-	"holdfast/broker/durability"
 	"holdfast/broker/remoting"
+	"holdfast/broker/replica"
 )
 
 // A session is valid frames in any order, over several connections that open and close, while time passes and the disk does its work
 // when it likes. Whatever comes, the node neither panics nor halts, every request that wants an answer gets exactly one, at the latest
-// when its own deadline has passed, and an honest client is served afterwards.
+// when its own deadline has passed, and an honest client is served afterwards. sessionKinds says with whom it is played.
 
 // sessionFields are header fields of all requests, with values that have tripped brokers before.
 var sessionFields = map[string][]string{
@@ -31,6 +31,11 @@ var sessionFields = map[string][]string{
 	"readQueueNums": {"4", "0", "-1", "1024", "2147483647"}, "writeQueueNums": {"4", "0", "-1", "1024"}, "perm": {"6", "0", "2", "4", "-1"}, "defaultTopic": {"TBW102", ""}, "topicFilterType": {"SINGLE_TAG", ""},
 	"isForce": {"true", "false"}, "jstackEnable": {"false"}, "brokerName": {"broker-a", ""}, "statsName": {"TOPIC_PUT_NUMS", ""}, "statsKey": {"T"}, "setZeroIfNotFound": {"true", "false"},
 	"srcGroup": {"g"}, "destGroup": {"h"}, "consumerOffset": {"0"},
+	"brokerAddr": {"127.0.0.1:20911", "127.0.0.1:30911", ""}, "clusterName": {"DefaultCluster", "C", ""}, "haServerAddr": {"127.0.0.1:20912", ""}, "brokerId": {"0", "1", "-1", "9223372036854775807"},
+	"masterAddress": {"127.0.0.1:20911", ""}, "masterHaAddress": {"127.0.0.1:20912", ""}, "namespace": {"ORDER_TOPIC_CONFIG", "n", ""}, "value": {"v", ""}, "compressed": {"false", "true"}, "bodyCrc32": {"0"},
+	"incarnation": {"1", "2", "-1"}, "clean": {"true", "false"}, "alone": {"true", "false"}, "epoch": {"0", "1", "-1", "2147483647"}, "maxOffset": {"0", "100", "-1", "9223372036854775807"},
+	"syncStateSetEpoch": {"0", "1", "-1", "2147483647"}, "masterEpoch": {"0", "1", "2147483647"}, "masterBrokerId": {"0", "1", "2"}, "syncStateSet": {"1", "1;2", "x", ""}, "confirmOffset": {"0", "-1"},
+	"enableActingMaster": {"true", "false"},
 }
 
 var sessionFieldNames = func() (names []string) {
@@ -46,13 +51,15 @@ func sessionBodies() []string {
 	beat := remoting.Heartbeat{ClientID: "c", Producers: []string{"p"}, Consumers: []remoting.ConsumerData{{Group: "g", Type: remoting.ConsumePassively, Model: remoting.Clustering,
 		Subscriptions: []remoting.Subscription{{Topic: "T", Expression: "*"}, {Topic: "U", Expression: "a"}}}}}
 	lock := remoting.LockBatch{ConsumerGroup: "g", ClientID: "c", Queues: []remoting.MessageQueue{{Topic: "T", BrokerName: "b", QueueID: 1}}}
-	return []string{"", "x", string(beat.Append(nil)), string(lock.Append(nil)), `{"groupName":"h","retryQueueNums":2147483647}`, `{}`, `[]`, "brokerPermission=4\nnope=1", "brokerPermission=6",
+	registration := remoting.RegisterBrokerBody{Topics: remoting.TopicTable{Topics: []remoting.TopicConfig{{Name: "T", ReadQueues: 4, WriteQueues: 4, Perm: 6}, {Name: "U", Perm: 2}}}}
+	route := remoting.RouteInfo{Queues: []remoting.QueueData{{BrokerName: "broker-a", ReadQueues: 1, WriteQueues: 1, Perm: 6}}}
+	return []string{"", "x", string(registration.Append(nil)), string(route.Append(nil)), `{"counter":1,"timestamp":0,"stateVersion":0}`, string(beat.Append(nil)), string(lock.Append(nil)), `{"groupName":"h","retryQueueNums":2147483647}`, `{}`, `[]`, "brokerPermission=4\nnope=1", "brokerPermission=6",
 		"\x00\x00\x00\x00", strings.Repeat("y", 5000)}
 }
 
 // sessionCodes are the requests that RocketMQ knows, and a few that nobody does.
 var sessionCodes = func() (codes []int32) {
-	for code := int32(10); code < 420; code++ {
+	for code := int32(10); code < 2000; code++ {
 		if remoting.RequestName(code) != "" {
 			codes = append(codes, code)
 		}
@@ -64,21 +71,34 @@ var sessionCodes = func() (codes []int32) {
 var sessionOften = []int32{remoting.RequestSendMessageV2, remoting.RequestSendMessageV2, remoting.RequestPullMessage, remoting.RequestPullMessage, remoting.RequestHeartBeat,
 	remoting.RequestUpdateConsumerOffset, remoting.RequestConsumerSendMsgBack, remoting.RequestLockBatchMQ, remoting.RequestUpdateAndCreateTopic, remoting.RequestDeleteTopicInBroker}
 
+// sessionNames are those that brokers and tools make most of a name server and a controller.
+var sessionNames = []int32{remoting.RequestRegisterBroker, remoting.RequestUnregisterBroker, remoting.RequestPutKVConfig, remoting.RequestPutKVConfig, remoting.RequestDeleteKVConfig,
+	remoting.RequestGetRouteInfoByTopic, remoting.RequestRegisterTopicInNameServer, remoting.RequestControllerRegisterBroker, remoting.RequestBrokerHeartbeat,
+	remoting.RequestControllerAlterSyncStateSet, remoting.RequestControllerElectMaster}
+
 // session is the state of one.
 type session struct {
 	*rig
 	rt     *rapid.T
+	kind   *sessionKind
 	bodies []string
 	owed   map[int32]ConnID // requests without an answer, by opaque
 	open   []ConnID
 	last   ConnID
+
+	names   *NameServer      // that answers the node's calls
+	namesOn Output           // of names
+	master  *rig             // of a slave
+	peers   []replica.ConnID // of the replication port
+	peerBuf map[replica.ConnID][]byte
+	// consumed is what the last event of the replication port used.
+	consumed int
 }
 
 func playSession(t testing.TB, rt *rapid.T) {
-	flush := rapid.SampledFrom([]durability.FlushType{durability.AsyncFlush, durability.SyncFlush}).Draw(rt, "flush")
-	cfg := rigConfig(durability.AsyncMaster, flush, durability.RocketMQ5, 1)
-	cfg.Limits.Topics, cfg.Limits.Groups, cfg.Limits.Polls, cfg.Limits.Waiters, cfg.Limits.OffsetKeys = 12, 8, 10, 20, 8
-	s := &session{rig: newRig(t, cfg, nil), rt: rt, bodies: sessionBodies(), owed: map[int32]ConnID{}}
+	kind := &sessionKinds[rapid.IntRange(0, len(sessionKinds)-1).Draw(rt, "kind")]
+	s := &session{rt: rt, kind: kind, bodies: sessionBodies(), owed: map[int32]ConnID{}, peerBuf: map[replica.ConnID][]byte{}}
+	kind.start(t, s)
 	s.rig.step(&Event{Kind: KindWoke})
 	s.connect()
 	for range rapid.IntRange(1, 60).Draw(rt, "steps") {
@@ -87,9 +107,9 @@ func playSession(t testing.TB, rt *rapid.T) {
 	}
 	s.settle()
 	if len(s.owed) > 0 {
-		rt.Fatalf("requests without an answer: %v", s.owed)
+		rt.Fatalf("requests without an answer of a %s: %v", kind.name, s.owed)
 	}
-	s.honest()
+	kind.honest(s)
 }
 
 func (s *session) connect() {
@@ -99,7 +119,7 @@ func (s *session) connect() {
 }
 
 func (s *session) act() {
-	switch rapid.IntRange(0, 9).Draw(s.rt, "act") {
+	switch rapid.IntRange(0, 12).Draw(s.rt, "act") {
 	case 0:
 		s.connect()
 	case 1:
@@ -125,9 +145,18 @@ func (s *session) act() {
 		if s.sync != nil {
 			s.synced(nil)
 		}
+	case 5:
+		s.answerCall(rapid.IntRange(0, 2).Draw(s.rt, "answer"))
+	case 6, 7:
+		if s.kind.replicates {
+			s.replication()
+			break
+		}
+		s.request()
 	default:
 		s.request()
 	}
+	s.cutLog()
 }
 
 // request sends a burst of one to three requests.
@@ -135,9 +164,13 @@ func (s *session) request() {
 	c := rapid.SampledFrom(s.open).Draw(s.rt, "conn")
 	var burst []byte
 	for range rapid.IntRange(1, 3).Draw(s.rt, "burst") {
+		if s.node != nil && rapid.IntRange(0, 3).Draw(s.rt, "well formed") == 0 {
+			burst = append(burst, s.wellFormed(c)...)
+			continue
+		}
 		codes := sessionCodes
 		if rapid.Bool().Draw(s.rt, "often") {
-			codes = sessionOften
+			codes = s.kind.often
 		}
 		s.opaque++
 		f := remoting.Frame{Code: rapid.SampledFrom(codes).Draw(s.rt, "code"), Opaque: s.opaque, Version: remoting.Version, Language: remoting.Go}
@@ -162,7 +195,7 @@ func (s *session) request() {
 	}
 	in := s.intakes[c]
 	if in == nil {
-		in = s.node.Intake("127.0.0.1:50000")
+		in = s.machine.Intake("127.0.0.1:50000")
 		s.intakes[c] = in
 	}
 	requests, n, err := in.Decode(burst)
@@ -173,10 +206,24 @@ func (s *session) request() {
 	in.Reset()
 }
 
+// wellFormed is a send or a pull as clients make them: of fields drawn one by one hardly any would be.
+func (s *session) wellFormed(c ConnID) (frame []byte) {
+	topic := rapid.SampledFrom([]string{"T", "U"}).Draw(s.rt, "topic")
+	queueID := rapid.Int32Range(0, 1).Draw(s.rt, "queue")
+	if rapid.Bool().Draw(s.rt, "send") {
+		frame = s.sendFrame(topic, queueID, rapid.SampledFrom([]string{"", "TAGS\x01a\x02", "DELAY\x013\x02"}).Draw(s.rt, "properties"), "m")
+	} else {
+		suspend := rapid.SampledFrom([]time.Duration{0, time.Second, time.Minute, 10 * time.Minute}).Draw(s.rt, "suspend")
+		frame = s.pullFrame(topic, queueID, rapid.Int64Range(0, 3).Draw(s.rt, "from"), suspend, rapid.SampledFrom([]string{"*", "a"}).Draw(s.rt, "tags"))
+	}
+	s.owed[s.opaque] = c
+	return frame
+}
+
 // check takes the answers that came.
 func (s *session) check() {
-	if s.node.halted != nil {
-		s.rt.Fatalf("halted: %v", s.node.halted)
+	if s.out.Halt != nil {
+		s.rt.Fatalf("a %s halts: %v", s.kind.name, s.out.Halt)
 	}
 	got := s.got
 	s.got = nil
@@ -185,7 +232,7 @@ func (s *session) check() {
 		if r.Push || r.Conn == 0 || !slices.Contains(s.open, r.Conn) {
 			continue
 		}
-		raw, err := s.node.AppendReply(nil, r)
+		raw, err := s.machine.AppendReply(nil, r)
 		if err != nil {
 			s.rt.Fatal(err)
 		}
@@ -194,9 +241,12 @@ func (s *session) check() {
 			s.rt.Fatalf("no answer: %v, %d of %d bytes, %+v", err, size, len(raw), f)
 		}
 		if c, ok := s.owed[f.Opaque]; !ok || c != r.Conn {
-			s.rt.Fatalf("connection %d is answered %d %s, which it did not ask or was told before", r.Conn, f.Opaque, f.Remark)
+			s.rt.Fatalf("a %s answers connection %d request %d: %s %s; it did not ask, or was told before", s.kind.name, r.Conn, f.Opaque, f.CodeName(), f.Remark)
 		}
 		delete(s.owed, f.Opaque)
+	}
+	if s.node == nil {
+		return
 	}
 	m := &s.node.marks
 	if m.Synced > m.Written || m.Written > m.Appended {
@@ -208,16 +258,12 @@ func (s *session) check() {
 	}
 }
 
-// settle lets the disk do all its work, and every deadline pass.
+// settle lets the disk do all its work, every call fail, and every deadline pass.
 func (s *session) settle() {
 	for range 40 {
-		for s.write != nil || s.sync != nil {
-			if s.write != nil {
-				s.written()
-			}
-			if s.sync != nil {
-				s.synced(nil)
-			}
+		s.rest()
+		for len(s.calls) > 0 {
+			s.answerCall(0)
 			s.check()
 		}
 		s.mono += time.Minute
@@ -226,36 +272,18 @@ func (s *session) settle() {
 	}
 }
 
-// honest sends and pulls what a client does that knows nothing of the others.
-func (s *session) honest() {
-	s.connect()
-	c := s.last
-	s.got = nil
-	s.receive(c, s.frame(remoting.RequestUpdateBrokerConfig, nil, []byte("brokerPermission=6")))
-	var sent bool
-	for i := range s.node.topics.sorted {
-		t := s.node.topics.sorted[i]
-		if t.conf.Perm&6 != 6 || forbiddenTopic([]byte(t.conf.Name)) || !validTopic([]byte(t.conf.Name)) || t.conf.WriteQueues < 1 || t.conf.ReadQueues < 1 || IsRetryOrDLQ(t.conf.Name) {
-			continue
+// rest lets the disk do all its work.
+func (s *session) rest() (trace string) {
+	for s.write != nil || s.sync != nil || s.truncate != nil {
+		if s.write != nil {
+			trace += s.written()
 		}
-		trace := s.receive(c, s.sendFrame(t.conf.Name, 0, "", "honest"))
-		for s.write != nil || s.sync != nil {
-			if s.write != nil {
-				trace += s.written()
-			}
-			if s.sync != nil {
-				trace += s.synced(nil)
-			}
+		if s.sync != nil {
+			trace += s.synced(nil)
 		}
-		if !strings.Contains(trace, "SUCCESS") {
-			s.rt.Fatalf("an honest send to %s: %s", t.conf.Name, trace)
-		}
-		sent = true
-		break
+		trace += s.cutLog()
 	}
-	if !sent {
-		s.rt.Fatal("no topic is left for an honest client")
-	}
+	return trace
 }
 
 func TestSession(t *testing.T) {
