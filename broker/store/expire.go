@@ -274,7 +274,7 @@ func (s *Store) setFloors() error {
 			continue // no topic of ours, or one with messages
 		}
 		q.min, q.next, q.saved, q.ringMin = f.next, f.next, f.next, f.next
-		if err := s.writeFloor(q); err != nil {
+		if err := s.writeFloor(q, f.next); err != nil {
 			return err
 		}
 	}
@@ -282,18 +282,17 @@ func (s *Store) setFloors() error {
 	return nil
 }
 
-// writeFloor writes the file that says where a queue without messages goes on.
-func (s *Store) writeFloor(q *Queue) error {
+// writeFloor writes the file that says that a queue without messages goes on at queue offset next, above 0.
+func (s *Store) writeFloor(q *Queue, next int64) error {
 	size := s.cfg.QueueFileBytes
-	base := (q.next - 1) * unitBytes / size * size
+	base := (next - 1) * unitBytes / size * size
 	p := auxPart{q: q}
 	s.aux.store = s
 	if err := s.aux.openQueue(&p, base, base/unitBytes); err != nil {
 		return err
 	}
-	n := int(q.next - base/unitBytes)
-	if err := prefill(q.file.f, n); err != nil {
+	if err := prefill(q.file.f, int(next-base/unitBytes)); err != nil {
 		return err
 	}
-	return s.aux.markExpired(&expiredCut{q: q, kept: q.next})
+	return s.aux.markExpired(&expiredCut{q: q, kept: next})
 }

@@ -123,7 +123,7 @@ func (s *Store) cutSegments(j *TruncateJob) {
 
 // Run does it. Whoever runs it holds no lock; nothing else may use the store's files meanwhile.
 //
-// Its order: the checkpoint first, for a log shorter than the checkpoint says is corrupt; then the log, whose bytes
+// Its order: first the queues of which no message is left say where they go on; then the checkpoint, for a log shorter than the checkpoint says is corrupt; then the log, whose bytes
 // behind the cut are zeroed, else stale records could be valid again once the log has grown up to them; then the queues,
 // of which Open believes nothing that the log does not hold. A power cut between two of these leaves a log that was cut,
 // or one that was not.
@@ -132,6 +132,9 @@ func (j *TruncateJob) Run() error {
 		return err
 	}
 	if err := j.findKeys(); err != nil {
+		return err
+	}
+	if err := j.writeFloors(); err != nil {
 		return err
 	}
 	if j.lower {
@@ -201,6 +204,28 @@ func (j *TruncateJob) findCuts() error {
 	return nil
 }
 
+// emptied reports whether nothing is left of a queue whose first messages had expired: units in files lead behind the cut only.
+func (c *queueCut) emptied() bool { return c.next <= c.q.min && c.saved > c.q.min && c.q.min > 0 }
+
+// writeFloors has the queues that are emptied say, for good, where they go on: what is written over leads to expired messages.
+func (j *TruncateJob) writeFloors() error {
+	wrote := false
+	for i := range j.cuts {
+		c := &j.cuts[i]
+		if !c.emptied() {
+			continue
+		}
+		wrote = true
+		if err := j.store.writeFloor(c.q, c.q.min); err != nil {
+			return err
+		}
+	}
+	if !wrote {
+		return nil
+	}
+	return j.store.aux.syncUnits()
+}
+
 // lowerSlot makes the checkpoint say what is left.
 func (j *TruncateJob) lowerSlot() {
 	c := &j.slot
@@ -259,7 +284,10 @@ func (j *TruncateJob) cutLog() error {
 func (j *TruncateJob) cutQueue(c *queueCut) error {
 	s, q := j.store, c.q
 	dir, size, keep := q.dir(), s.cfg.QueueFileBytes, c.next*unitBytes
-	if c.next <= q.min {
+	switch {
+	case c.emptied():
+		keep = q.min * unitBytes
+	case c.next <= q.min:
 		keep = q.min * unitBytes / size * size // none of it is left
 	}
 	names, err := s.fsys.List(dir)

@@ -12,9 +12,9 @@ import (
 
 // Truncate cuts the log at the end of a record, and then perhaps loses power at once: nothing that was cut off may come back.
 func (m *machine) Truncate(t *rapid.T) {
-	to := int64(0)
+	to := m.min
 	if n := rapid.IntRange(0, len(m.ends)).Draw(t, "records left"); n > 0 {
-		to = m.ends[n-1]
+		to = max(to, m.ends[n-1])
 	}
 	m.truncate(t, to)
 	if rapid.Bool().Draw(t, "power") {
@@ -49,14 +49,14 @@ func (m *machine) truncate(t *rapid.T, to int64) {
 	m.check()
 }
 
-// A store that is truncated again and again, with kills and power cuts in between, is that of the model.
+// A store that is truncated and expires again and again, with kills and power cuts in between, is that of the model.
 func TestTruncateAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{t: t, mem: vfs.NewMem(), cfg: smallConfig(t)}
 		m.open()
 		t.Repeat(map[string]func(*rapid.T){
 			"append": m.Append, "append again": m.Append, "append more": m.Append, "write": m.Write, "sync": m.SyncBesideWrite, "aux": m.Aux,
-			"lookup": m.Lookup, "query": m.Query, "kill": m.Kill, "power": m.PowerCut, "restart": m.Restart, "truncate": m.Truncate, "": func(*rapid.T) { m.check() },
+			"lookup": m.Lookup, "query": m.Query, "expire": m.Expire, "kill": m.Kill, "power": m.PowerCut, "restart": m.Restart, "truncate": m.Truncate, "": func(*rapid.T) { m.check() },
 		})
 	})
 }
@@ -85,10 +85,18 @@ func TestTruncateInterrupted(t *testing.T) {
 			m.SyncBesideWrite(t)
 			m.Aux(t)
 		}
+		if rapid.Bool().Draw(t, "expired") {
+			m.min = s.Expirable(0, rapid.IntRange(1, 20).Draw(t, "files"), true)
+			s.Expire(m.min)
+			if j := s.TakeAux(m.now); j != nil {
+				s.AuxDone(j.Gen, j.Run())
+			}
+			m.expired = m.min
+		}
 		n := rapid.IntRange(0, len(m.ends)-1).Draw(t, "records left")
-		to := int64(0)
+		to := m.min
 		if n > 0 {
-			to = m.ends[n-1]
+			to = max(to, m.ends[n-1])
 		}
 		j, err := s.TakeTruncate(to)
 		if err != nil {
