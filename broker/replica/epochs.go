@@ -80,7 +80,7 @@ func (e Epochs) appendTo(b []byte) []byte {
 
 // parseEpochs reads what appendTo wrote, which must be all of b. It errs with ErrEpochs.
 func parseEpochs(b []byte) (Epochs, error) {
-	if len(b) < 4 || uint32(len(b)-4) != binary.BigEndian.Uint32(b)*12 || len(b) > 4+12*epochsMax {
+	if len(b) < 4 || uint64(len(b)-4) != uint64(binary.BigEndian.Uint32(b))*12 || len(b) > 4+12*epochsMax {
 		return nil, fmt.Errorf("%w: %d bytes", ErrEpochs, len(b))
 	}
 	var e Epochs

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 
 	"holdfast/broker"
 	"holdfast/broker/replica"
@@ -250,10 +251,13 @@ func (p *peer) write() {
 	}
 }
 
-// writeAll writes what tryShip left over and then the outbox until it is empty.
+// writeAll writes what tryShip left over and then the outbox until it is empty. Each write has Limits.WriteTime: a peer that reports and
+// never reads lives for the replicator, and would keep its place and what is for it for good.
 func (p *peer) writeAll(st *stepper) error {
 	if len(p.left) > 0 {
+		p.nc.SetWriteDeadline(time.Now().Add(p.s.limits.WriteTime))
 		_, err := p.nc.Write(p.left)
+		p.nc.SetWriteDeadline(time.Time{})
 		p.left = nil
 		if err != nil {
 			return err
@@ -299,7 +303,9 @@ func (p *peer) writeBatch(batch []broker.Transfer) (bulk bool, err error) {
 		}
 	}
 	all := p.vec
+	p.nc.SetWriteDeadline(time.Now().Add(p.s.limits.WriteTime))
 	_, err = all.WriteTo(p.nc)
+	p.nc.SetWriteDeadline(time.Time{}) // tryShip waits for nothing
 	clear(p.vec)
 	return bulk, err
 }
