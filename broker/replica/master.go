@@ -69,7 +69,9 @@ func (p *Primary) report(now time.Duration, s *slaveConn, ev *Event, out *Out) {
 	}
 	s.acked = reported
 	if first {
-		s.next = start(reported, &ev.Log)
+		if s.next = start(reported, &ev.Log); s.next < ev.Log.Min {
+			out.Notes = append(out.Notes, Note{"a slave ends at %d, below the begin of this log %d: it gets nothing until it starts with an empty store", s.next, ev.Log.Min})
+		}
 	}
 	p.pushed = max(p.pushed, reported)
 }

@@ -193,6 +193,9 @@ func (c *Controlled) welcome(now time.Duration, f *follower, body []byte, log *L
 	if !shared && end > log.Min {
 		out.Notes = append(out.Notes, Note{"replica %d has no epoch in common with this log: its %d bytes are copied anew", id, end})
 	}
+	if point < log.Min {
+		out.Notes = append(out.Notes, Note{"a slave shares this log up to %d, below its begin %d: it gets nothing until it starts with an empty store", point, log.Min})
+	}
 	f.next, f.acked, f.told = point, -1, -1
 	b := binary.BigEndian.AppendUint32(nil, uint32(c.view.Epoch))
 	b = binary.BigEndian.AppendUint64(b, uint64(point))

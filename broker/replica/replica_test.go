@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +61,10 @@ func TestWhereASlaveBegins(t *testing.T) {
 		out := step(p, 0, Event{Kind: KindReceived, Conn: 1, Data: report(tc.report)}, log)
 		if got := chunks(out); got != tc.want || out.Consumed != 8 {
 			t.Errorf("%s: got %q, consumed %d; want %q", tc.what, got, out.Consumed, tc.want)
+		}
+		told := slices.ContainsFunc(out.Notes, func(n Note) bool { return strings.Contains(n.Text, "below the begin of this log") })
+		if below := tc.report > 0 && tc.report < log.Min; told != below {
+			t.Errorf("%s: an operator is told that the slave gets nothing: %v, want %v", tc.what, told, below)
 		}
 	}
 }

@@ -289,6 +289,9 @@ func (c *Cluster) launch(m *member) error {
 		return &scenarios.Unfit{Reason: fmt.Sprintf("%s %v", m.name, err)}
 	}
 	m.process, m.rival = p, false
+	if c.measured() {
+		p.measure(max(diskFiles*c.opt.Segment, diskBytesMin))
+	}
 	return nil
 }
 
