@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"bytes"
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -157,7 +155,7 @@ func (in *Intake) send(r *Request) {
 		QueueID: h.QueueID, ReconsumeTimes: h.ReconsumeTimes, MaxReconsumeTimes: h.MaxReconsumeTimes,
 		SysFlag: h.SysFlag, UnitMode: h.UnitMode, Batch: h.Batch,
 	}
-	if r.Code, r.Fault = in.check(&h, r.Frame.Body); r.Fault != "" {
+	if r.Code, r.Fault = in.refusal(&h, r.Frame.Body); r.Fault != "" {
 		return
 	}
 	start := len(in.records)
@@ -228,7 +226,7 @@ func (in *Intake) batch(r *Request, record *message.Record) bool {
 	for body := r.Frame.Body; len(body) > 0; {
 		m, n, err := message.DecodeBatch(body)
 		if err != nil {
-			r.Code, r.Fault = remoting.ResponseMessageIllegal, err.Error()
+			r.Code, r.Fault = remoting.ResponseSystemError, err.Error()
 			return false
 		}
 		body = body[n:]
@@ -236,38 +234,8 @@ func (in *Intake) batch(r *Request, record *message.Record) bool {
 		r.Send.one(m.Properties)
 		in.records = message.Append(in.records, record)
 	}
+	r.Send.Delayed = false // a batch goes into one queue as it is, whatever its messages say
 	return true
-}
-
-// check refuses what needs no knowledge of the node. Source: AbstractSendMessageProcessor.msgCheck, TopicValidator,
-// HookUtils.checkBeforePutMessage (RocketMQ 5.3.3).
-func (in *Intake) check(h *remoting.SendHeader, body []byte) (code int32, fault string) {
-	illegal, topic := remoting.ResponseMessageIllegal, remoting.ResponseInvalidParameter
-	if in.cfg.isRocketMQ4() {
-		topic = remoting.ResponseSystemError
-	}
-	switch {
-	case !validTopic(h.Topic):
-		return topic, "The specified topic[" + string(h.Topic) + "] contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"
-	case len(h.Topic) > message.TopicBytesV1 && !(bytes.HasPrefix(h.Topic, retryPrefix) && len(h.Topic) <= 255):
-		return illegal, "the message topic is longer than 127 bytes"
-	case forbiddenTopic(h.Topic):
-		return remoting.ResponseNoPermission, "Sending message to topic[" + string(h.Topic) + "] is forbidden."
-	case len(h.Properties)+1+len(in.added) > message.PropertiesMax, len(body) > in.cfg.MaxMessageBytes, len(body) == 0:
-		return illegal, in.illegal()
-	case h.SysFlag&message.SysRollback != 0:
-		// A half message would never be committed: END_TRANSACTION is not offered. Source: rejectTransactionMessage.
-		return remoting.ResponseNoPermission, "the broker sending transaction message is forbidden"
-	case h.Batch && bytes.HasPrefix(h.Topic, retryPrefix):
-		return illegal, "a batch may not go to a retry topic"
-	}
-	return 0, ""
-}
-
-// illegal is what RocketMQ says of a message that it does not take. Source: SendMessageProcessor.handlePutMessageResult (5.5.0).
-func (in *Intake) illegal() string {
-	return fmt.Sprintf("the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length limit 32KB.",
-		in.cfg.MaxMessageBytes)
 }
 
 var (
@@ -278,26 +246,4 @@ var (
 // IsRetryOrDLQ reports whether a topic holds the failed messages of a group.
 func IsRetryOrDLQ(topic string) bool {
 	return strings.HasPrefix(topic, string(retryPrefix)) || strings.HasPrefix(topic, string(dlqPrefix))
-}
-
-// validTopic reports whether name matches ^[%|a-zA-Z0-9_-]+$.
-func validTopic(name []byte) bool {
-	for _, c := range name {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-', c == '%', c == '|':
-		default:
-			return false
-		}
-	}
-	return len(name) > 0
-}
-
-// forbiddenTopic reports whether clients may not send to name. Source: TopicValidator.NOT_ALLOWED_SEND_TOPIC_SET (5.3.3).
-func forbiddenTopic(name []byte) bool {
-	switch string(name) {
-	case "SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC",
-		"SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT":
-		return true
-	}
-	return false
 }

@@ -79,11 +79,7 @@ func (n *Node) pullQueue(c ConnID, h *remoting.PullHeader, out *Output) (q *queu
 		return nil, nil, remoting.ResponseNoPermission, "the topic[" + t.conf.Name + "] pulling message is forbidden"
 	}
 	if h.QueueID < 0 || h.QueueID >= t.conf.ReadQueues {
-		code := remoting.ResponseInvalidParameter
-		if n.cfg.isRocketMQ4() {
-			code = remoting.ResponseSystemError
-		}
-		return nil, nil, code, fmt.Sprintf("queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[/%s]", h.QueueID, t.conf.Name, t.conf.ReadQueues, n.conns[c])
+		return nil, nil, invalidParameter(n.cfg.isRocketMQ4()), fmt.Sprintf("queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[/%s]", h.QueueID, t.conf.Name, t.conf.ReadQueues, n.conns[c])
 	}
 	q, err := n.queue(t, h.QueueID)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"holdfast/broker/durability"
 	"holdfast/broker/message"
@@ -35,7 +36,7 @@ func (n *Node) send(c ConnID, r *Request, out *Output) {
 			return
 		}
 	}
-	if code, fault := n.place(s, t); fault != "" {
+	if code, fault := n.place(c, s, t); fault != "" {
 		n.refuse(c, f, code, fault, out)
 		return
 	}
@@ -70,12 +71,10 @@ func (n *Node) ordered(topic []byte) bool {
 }
 
 // place checks the queue of a send, or chooses one.
-func (n *Node) place(s *Send, t *topic) (code int32, fault string) {
+func (n *Node) place(c ConnID, s *Send, t *topic) (code int32, fault string) {
 	if s.QueueID >= max(t.conf.WriteQueues, t.conf.ReadQueues) {
-		if n.cfg.isRocketMQ4() {
-			return remoting.ResponseSystemError, "request queueId is illegal"
-		}
-		return remoting.ResponseInvalidParameter, "request queueId is illegal"
+		old := n.cfg.isRocketMQ4()
+		return invalidParameter(old), fmt.Sprintf("request queueId[%d] is illegal, %s Producer: %s", s.QueueID, printed(&t.conf, old), n.conns[c])
 	}
 	if s.QueueID >= 0 {
 		return 0, ""
@@ -83,6 +82,25 @@ func (n *Node) place(s *Send, t *topic) (code int32, fault string) {
 	s.QueueID = n.rng.Int32N(max(1, t.conf.WriteQueues))
 	setQueueID(s.Records, int(s.Count), s.QueueID)
 	return 0, ""
+}
+
+// printed is a topic as RocketMQ prints it. Source: TopicConfig.toString (RocketMQ 5.5.0, 4.9.7).
+func printed(t *remoting.TopicConfig, old bool) string {
+	perm := []byte("---")
+	for i, bit := range []int32{remoting.PermRead, remoting.PermWrite, remoting.PermInherit} {
+		if t.Perm&bit != 0 {
+			perm[i] = "RWX"[i]
+		}
+	}
+	filter, attributes := t.FilterType, ", attributes={}"
+	if filter == "" {
+		filter = "SINGLE_TAG"
+	}
+	if old {
+		attributes = ""
+	}
+	return fmt.Sprintf("TopicConfig [topicName=%s, readQueueNums=%d, writeQueueNums=%d, perm=%s, topicFilterType=%s, topicSysFlag=%d, order=%v%s]",
+		t.Name, t.ReadQueues, t.WriteQueues, perm, filter, t.SysFlag, t.Order, attributes)
 }
 
 // setQueueID writes the queue into n encoded records.

@@ -83,18 +83,12 @@ func (n *Node) createTopics(c ConnID, f *remoting.Frame, out *Output) {
 // topicFault says why a topic cannot be made or changed to conf; empty when it can.
 // Source: TopicValidator.validateTopic, isSystemTopic (RocketMQ 5.3.3).
 func (n *Node) topicFault(conf *remoting.TopicConfig) (code int32, fault string) {
-	code = remoting.ResponseInvalidParameter
-	if n.cfg.isRocketMQ4() {
-		code = remoting.ResponseSystemError
+	old, limit := n.cfg.isRocketMQ4(), n.cfg.Limits.Queues
+	code = invalidParameter(old)
+	if fault := topicFault([]byte(conf.Name), old); fault != "" {
+		return code, fault
 	}
-	limit := n.cfg.Limits.Queues
 	switch {
-	case conf.Name == "":
-		return code, "The specified topic is blank."
-	case !validTopic([]byte(conf.Name)):
-		return code, "The specified topic[" + conf.Name + "] contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"
-	case len(conf.Name) > 127:
-		return code, "The specified topic is longer than topic max length."
 	case isSystemTopic(conf.Name):
 		return code, "The topic[" + conf.Name + "] is conflict with system topic."
 	case conf.ReadQueues < 1 || conf.WriteQueues < 1 || conf.ReadQueues > limit || conf.WriteQueues > limit:

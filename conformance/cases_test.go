@@ -12,6 +12,7 @@ type feature struct {
 	title  string
 	queues int  // of its topic; 0: nobody creates it
 	alone  bool // changes what the whole virtual machine does
+	goOnly bool // Java has mqadmin for it
 }
 
 var features = []feature{
@@ -42,6 +43,7 @@ var features = []feature{
 	{name: "retry", title: "a refused message comes again after 10 s", queues: 1},
 	{name: "dead-letters", title: "maxReconsumeTimes and dead letters", queues: 1},
 	{name: "request-reply", title: "request and reply", queues: 1},
+	{name: "own-admin", title: "topics and groups by the client's own admin", goOnly: true},
 	{name: "query", title: "query by key, by unique id, by offset id", queues: 1},
 	{name: "read-slave", title: "consuming goes on at the slave when the master is gone, and back", queues: 2},
 }
@@ -86,7 +88,7 @@ func javaFeatures(w *world, j *witness, client string) map[string]any {
 	for i := range features {
 		f := &features[i]
 		switch {
-		case f.name == "read-slave" || !selected(f.name):
+		case f.name == "read-slave" || f.goOnly || !selected(f.name):
 		case f.alone:
 			saw[f.name] = j.run(f.name, f.pairs(client, at)...)
 		default:

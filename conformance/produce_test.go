@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func send(t *testing.T, p rocketmq.Producer, msgs ...*primitive.Message) *primit
 // startPull starts a consumer that pulls from queues of its own choice.
 func startPull(t *testing.T, s *server, topic string) rocketmq.PullConsumer {
 	t.Helper()
-	c, err := rocketmq.NewPullConsumer(consumer.WithNameServer([]string{s.namesrv}), consumer.WithGroupName("pull-"+t.Name()), consumer.WithInstance("pull"+t.Name()+s.namesrv))
+	c, err := rocketmq.NewPullConsumer(consumer.WithNameServer([]string{s.namesrv}), consumer.WithGroupName("pull-"+strings.ReplaceAll(t.Name(), "/", "-")), consumer.WithInstance("pull"+t.Name()+s.namesrv))
 	if err != nil {
 		t.Fatal(err)
 	}

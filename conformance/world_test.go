@@ -25,8 +25,13 @@ type world struct {
 // place is the world as one client sees it: the addresses of its relays.
 type place struct{ namesrv, master, slave string }
 
-// startWorld starts a group of the system whose topics are there.
+// startWorld starts a group of the system whose topics are there: a master and a slave.
 func startWorld(t *testing.T, system string, topics []cluster.Topic) *world {
+	t.Helper()
+	return startBrokers(t, system, 2, topics)
+}
+
+func startBrokers(t *testing.T, system string, brokers int, topics []cluster.Topic) *world {
 	t.Helper()
 	sys := prepared(t, system)
 	if sys.Name == cluster.Reference {
@@ -37,7 +42,7 @@ func startWorld(t *testing.T, system string, topics []cluster.Topic) *world {
 		sys.Binary = path
 	}
 	g, err := cluster.New(sys, result.Contract{BrokerRole: "ASYNC_MASTER", FlushDiskType: "ASYNC_FLUSH"}, cluster.Options{
-		Dir: t.TempDir(), Topics: topics, Brief: true,
+		Dir: t.TempDir(), Brokers: brokers, Topics: topics, Brief: true,
 		Settings: cluster.Settings{{Key: "autoCreateTopicEnable", Value: "true"}, {Key: "messageIndexEnable", Value: "true"},
 			{Key: "timerWheelEnable", Value: "true"}}, // without it, 5.5.0 cannot delete a topic
 	})

@@ -73,6 +73,9 @@ func JoinProperties(dst []byte, start int, more []byte) []byte {
 	return append(dst, more...)
 }
 
+// PropertiesEnded reports whether props ends with the byte that ends a value: some clients leave out the last one.
+func PropertiesEnded(props []byte) bool { return len(props) > 0 && props[len(props)-1] == valueEnd }
+
 // SetProperty appends to dst all of props but those with that name, then the new one. value must not lie in dst.
 func SetProperty[V string | []byte](dst, props []byte, name string, value V) []byte {
 	return AppendProperty(RemoveProperty(dst, props, name), name, value)

@@ -171,6 +171,8 @@ func AppendSendReply(dst []byte, form Form, code, opaque int32, r *SendReply) []
 	w.Int("queueId", int64(r.QueueID))
 	w.Int("queueOffset", r.QueueOffset)
 	w.OptionalText("transactionId", r.TransactionID)
+	w.String("MSG_REGION", "DefaultRegion") // as in the message's properties; without TRACE_ON the Go client says that nothing is traced
+	w.String("TRACE_ON", "true")
 	return w.Finish(nil)
 }
 
