@@ -45,9 +45,12 @@ final class Groups {
         Witness.until(5, () -> c.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().values().stream().allMatch(q -> q.getMsgCount().get() == 0));
     }
 
-    /** Waits for count messages, at most 30 s; members look every second which queues are theirs, not every 20 s: the retry topic is new. */
+    /**
+     * Waits for count messages; members look every second which queues are theirs, not every 20 s: the retry topic is new. At most 45 s: a
+     * pull of 4.9.7 to a broker that ended fails by its own time of 30 s alone, and its queue is tried again 3 s later.
+     */
     static void awaitNudged(List<DefaultMQPushConsumer> members, Clients.Inbox in, int count) throws InterruptedException {
-        for (int i = 0; i < 30 && !in.await(count, 1); i++) {
+        for (int i = 0; i < 45 && !in.await(count, 1); i++) {
             members.forEach(c -> c.getDefaultMQPushConsumerImpl().doRebalance());
         }
     }
