@@ -7,8 +7,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,6 +165,62 @@ func BenchmarkManyTopics(b *testing.B) {
 		b.ReportMetric(ratioOf(many.send, few.send), "send-ratio")
 		b.ReportMetric(ratioOf(many.pull, few.pull), "pull-ratio")
 	}
+}
+
+// BenchmarkBigLog puts a broker whose log and queue have as many files as 50 GB of 1 KiB messages have, with files a 250th of the usual size, beside
+// one with a file of each: sends, pulls of old messages and of the last, by one synchronous client each. The ratios are those of the medians.
+func BenchmarkBigLog(b *testing.B) {
+	for b.Loop() {
+		small, big := bigLog(b, 2_000), bigLog(b, 190_000)
+		b.ReportMetric(big.files, "files")
+		b.ReportMetric(ratioOf(big.send, small.send), "send-ratio")
+		b.ReportMetric(ratioOf(big.old, small.old), "old-pull-ratio")
+		b.ReportMetric(ratioOf(big.last, small.last), "last-pull-ratio")
+	}
+}
+
+// logTimes are medians.
+type logTimes struct {
+	send, old, last time.Duration
+	files           float64 // of the log
+}
+
+// bigLog times a broker that has so many messages in one queue.
+func bigLog(b *testing.B, messages int) (t logTimes) {
+	b.Helper()
+	cfg := DefaultConfig(durability.RocketMQ5)
+	cfg.StoreDir, cfg.Listen, cfg.Log = benchDir(b), "127.0.0.1:0", quiet
+	cfg.Store.SegmentBytes, cfg.Store.QueueFileBytes = 4<<20, 20*1200
+	s, err := Start(context.Background(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	if err := pumpTo(s.Addr(), "T", 0, messages, 256, 1024); err != nil {
+		b.Fatal(err)
+	}
+	const rounds = 3000
+	c, rng, body := dial(b, s.Addr()), rand.New(rand.NewPCG(1, 0)), strings.Repeat("x", 1024)
+	var sends, old, last []time.Duration
+	timed := func(into *[]time.Duration, code int32, f func() int32) {
+		begun := time.Now()
+		if got := f(); got != code {
+			b.Fatalf("code %d, want %d", got, code)
+		}
+		*into = append(*into, time.Since(begun))
+	}
+	for range rounds {
+		timed(&sends, 0, func() int32 { code, _ := c.send("T", 0, body); return code })
+	}
+	for range rounds {
+		timed(&old, 0, func() int32 { code, _, _ := c.pull("T", 0, rng.Int64N(int64(messages-32)), 0); return code })
+		timed(&last, 0, func() int32 { code, _, _ := c.pull("T", 0, int64(messages+rounds-32), 0); return code })
+	}
+	logFiles, err := os.ReadDir(filepath.Join(cfg.StoreDir, "commitlog"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return logTimes{send: middle(sends), old: middle(old), last: middle(last), files: float64(len(logFiles))}
 }
 
 // topicTimes are medians.
