@@ -272,7 +272,7 @@ func (n *Node) request(c ConnID, r *Request, out *Output) {
 		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the broker is shutting down", out)
 		return
 	}
-	if len(f.Body) > n.cfg.Limits.ControlBytes && !f.IsResponse() && !carriesMessages(f.Code) {
+	if len(f.Body) > n.cfg.Limits.ControlBytes && !carriesMessages(f.Code) {
 		n.refuse(c, f, remoting.ResponseSystemError, fmt.Sprintf("a body of %d bytes; %d are allowed for %s", len(f.Body), n.cfg.Limits.ControlBytes, remoting.RequestName(f.Code)), out)
 		return
 	}

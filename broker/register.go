@@ -209,7 +209,7 @@ func (n *Node) masterTopics(ev *Event, failed bool, out *Output) {
 		return
 	}
 	for _, name := range missing(n.topics.sorted, table.Topics, func(t *topic) string { return t.conf.Name }, func(c remoting.TopicConfig) string { return c.Name }) {
-		if !isSystemTopic(name) {
+		if !IsSystemTopic(name) {
 			n.forgetTopic(name, out)
 		}
 	}

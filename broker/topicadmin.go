@@ -1,6 +1,11 @@
 package broker
 
-import "holdfast/broker/remoting"
+import (
+	"slices"
+	"strings"
+
+	"holdfast/broker/remoting"
+)
 
 // topicConfig serves GET_TOPIC_CONFIG, which Apache's tools ask before GET_TOPIC_STATS_INFO.
 func (n *Node) topicConfig(c ConnID, f *remoting.Frame, out *Output) {
@@ -89,7 +94,7 @@ func (n *Node) topicFault(conf *remoting.TopicConfig) (code int32, fault string)
 		return code, fault
 	}
 	switch {
-	case isSystemTopic(conf.Name):
+	case IsSystemTopic(conf.Name):
 		return code, "The topic[" + conf.Name + "] is conflict with system topic."
 	case conf.ReadQueues < 1 || conf.WriteQueues < 1 || conf.ReadQueues > limit || conf.WriteQueues > limit:
 		return remoting.ResponseInvalidParameter, "queue numbers are out of range"
@@ -101,11 +106,7 @@ func (n *Node) topicFault(conf *remoting.TopicConfig) (code int32, fault string)
 var systemTopics = []string{"OFFSET_MOVED_EVENT", "RMQ_SYS_TRACE_TOPIC", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRANS_OP_HALF_TOPIC",
 	"SCHEDULE_TOPIC_XXXX", "SELF_TEST_TOPIC", "TBW102", "TRANS_CHECK_MAX_TIME_TOPIC", "BenchmarkTest"}
 
-func isSystemTopic(name string) bool {
-	for _, s := range systemTopics {
-		if s == name {
-			return true
-		}
-	}
-	return len(name) >= 8 && name[:8] == "rmq_sys_"
+// IsSystemTopic reports whether a topic is the broker's own.
+func IsSystemTopic(name string) bool {
+	return slices.Contains(systemTopics, name) || strings.HasPrefix(name, "rmq_sys_")
 }

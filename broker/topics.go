@@ -183,7 +183,7 @@ func (n *Node) deleteTopic(c ConnID, f *remoting.Frame, out *Output) {
 	case h.Topic == "":
 		n.refuse(c, f, remoting.ResponseInvalidParameter, "The specified topic is blank.", out)
 		return
-	case isSystemTopic(h.Topic):
+	case IsSystemTopic(h.Topic):
 		n.refuse(c, f, remoting.ResponseInvalidParameter, "The topic["+h.Topic+"] is conflict with system topic.", out)
 		return
 	}

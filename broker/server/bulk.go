@@ -23,7 +23,7 @@ func (c *conn) ship(scratch []byte, r *broker.Reply) ([]byte, error) {
 		run, joined := together(ranges[i:])
 		i += joined
 		var err error
-		if direct := run.Len >= directBytes && (run.Mem != nil || c.file.possible(run.File)); direct {
+		if run.Len >= directBytes && (run.Mem != nil || c.file.possible(run.File)) {
 			scratch, err = c.flush(scratch)
 			if err == nil && run.Mem != nil {
 				err = c.write(run.Mem)

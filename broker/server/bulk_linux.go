@@ -11,14 +11,7 @@ import (
 // fileSender sends from files of the operating system to one socket without a copy through the process.
 type fileSender struct{ raw syscall.RawConn }
 
-func fileSenderOf(nc net.Conn) fileSender {
-	if sc, ok := nc.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			return fileSender{raw}
-		}
-	}
-	return fileSender{}
-}
+func fileSenderOf(nc net.Conn) fileSender { return fileSender{rawOf(nc)} }
 
 // possible reports whether both ends are the kernel's.
 func (s fileSender) possible(f vfs.File) bool {

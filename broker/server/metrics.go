@@ -1,7 +1,6 @@
 package server
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -321,12 +320,9 @@ func (m *metrics) age(at int64) int64 {
 	return max(0, now.UnixMilli()-at)
 }
 
-// systemTopics are those of the broker itself. Source: TopicValidator (RocketMQ 5.3.3).
-var systemTopics = []string{"TBW102", "SCHEDULE_TOPIC_XXXX", "BenchmarkTest", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRACE_TOPIC",
-	"RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT", "CHECKPOINT_TOPIC"}
-
+// systemTopic reports whether the exporter calls a topic the system's: CHECKPOINT_TOPIC is one there, though anyone may make it.
 func systemTopic(name string) bool {
-	return slices.Contains(systemTopics, name) || strings.HasPrefix(name, "rmq_sys_")
+	return broker.IsSystemTopic(name) || name == "CHECKPOINT_TOPIC"
 }
 
 // systemGroup reports whether a group is the broker's own. Source: MixAll.isSysConsumerGroup (RocketMQ 5.3.3), and the group

@@ -11,13 +11,16 @@ import (
 // tryWriter writes to a socket without ever waiting.
 type tryWriter struct{ raw syscall.RawConn }
 
-func tryWriterOf(nc net.Conn) tryWriter {
+func tryWriterOf(nc net.Conn) tryWriter { return tryWriter{rawOf(nc)} }
+
+// rawOf returns the socket of nc, nil when it is none.
+func rawOf(nc net.Conn) syscall.RawConn {
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
-			return tryWriter{raw}
+			return raw
 		}
 	}
-	return tryWriter{}
+	return nil
 }
 
 // try writes what the kernel takes at once, which may be nothing.

@@ -259,7 +259,7 @@ func (s *Store) keepFloor(key queueKey) error {
 		return err
 	}
 	defer r.close()
-	next, _, err := r.begin(func(u unit) bool { return u.blank() || u.size > 0 && u.phys < s.marks.Min })
+	next, _, err := r.begin(s.marks.Min)
 	if err == nil && next > 0 && len(r.bases) > 0 {
 		s.floors = append(s.floors, floor{key, next})
 	}

@@ -130,9 +130,9 @@ func (r *queueReader) search(from, to int64, holds func(int64, unit) bool) (int6
 	return from, nil
 }
 
-// begin returns the first queue offset whose unit skip does not accept, among those that follow one another from the
-// first on, and the one behind the last mark of messages that are expired, 0 without any.
-func (r *queueReader) begin(skip func(unit) bool) (first, expired int64, err error) {
+// begin returns the first queue offset whose record is in a log that begins at physical offset logMin, and the one behind the last mark
+// of messages that are expired, 0 without any.
+func (r *queueReader) begin(logMin int64) (first, expired int64, err error) {
 	for o := r.first(); o < r.limit(); {
 		perFile := r.fileBytes / unitBytes
 		b := make([]byte, min(1024, perFile-o%perFile)*unitBytes)
@@ -144,7 +144,7 @@ func (r *queueReader) begin(skip func(unit) bool) (first, expired int64, err err
 		}
 		for ; len(b) > 0; b, o = b[unitBytes:], o+1 {
 			u := readUnit(b)
-			if !skip(u) {
+			if !u.blank() && (u.size <= 0 || u.phys >= logMin) {
 				return o, expired, nil
 			}
 			if u.expired() {
@@ -198,7 +198,7 @@ func (s *Store) openQueue(key queueKey) error {
 		return err
 	}
 	defer r.close()
-	first, expired, err := r.begin(func(u unit) bool { return u.blank() || u.size > 0 && u.phys < s.marks.Min })
+	first, expired, err := r.begin(s.marks.Min)
 	if err != nil {
 		return err
 	}

@@ -165,7 +165,7 @@ func (r *Reader) units(key queueKey) (*unitCursor, error) {
 	if len(r.log.segs) > 0 {
 		begin = r.log.segs[0].base
 	}
-	c.first, _, err = reader.begin(func(u unit) bool { return u.blank() || u.size > 0 && u.phys < begin })
+	c.first, _, err = reader.begin(begin)
 	return c, err
 }
 

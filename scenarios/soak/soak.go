@@ -263,13 +263,4 @@ func (r *run) end(ctx context.Context, queue string) (int64, error) {
 }
 
 // pause waits for d, or errs when ctx ends before.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func pause(ctx context.Context, d time.Duration) error { return scenarios.MachineClock{}.Sleep(ctx, d) }
