@@ -21,6 +21,8 @@ type Load struct {
 	rate    rateMeter
 	quit    func() // ends the measuring of the live rate
 	end     sync.Once
+
+	window struct{ begin, end processorTime } // of the machine
 }
 
 // thread is one worker with its producer and what it left behind.
@@ -54,6 +56,7 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 		t.control.mark.Store(int64(begin))
 		l.joins = append(l.joins, cfg.Stage.Go(func() { l.run(t) }))
 	}
+	l.window.begin = l.processors()
 	l.quit = cfg.Stage.Every(rateStep, l.sample)
 	cfg.Stage.Ended(ctx, l.stop)
 	return l, nil
@@ -128,15 +131,28 @@ func newPacer(cfg Config) Pacer {
 
 // run is the life of one thread.
 func (l *Load) run(t *thread) {
-	_, locked := l.cfg.Stage.(threads) // the processor time of a coroutine is nobody's
-	if locked {
+	if l.onThreads() {
 		t.usage.begin()
 	}
 	t.err = t.worker.Run(t.env, t.p, l.cfg.Recorder)
-	if locked {
+	if l.onThreads() {
 		t.usage.finish()
 	}
 	t.err = errors.Join(t.err, t.p.Close())
+}
+
+// onThreads says whether the load runs on threads: the processor time of a coroutine is nobody's.
+func (l *Load) onThreads() bool {
+	_, ok := l.cfg.Stage.(threads)
+	return ok
+}
+
+// processors returns what the machine's processors did so far.
+func (l *Load) processors() processorTime {
+	if !l.onThreads() {
+		return processorTime{}
+	}
+	return readProcessorTime()
 }
 
 // sample measures the live rate.
@@ -148,6 +164,7 @@ func (l *Load) sample() {
 // stop tells the threads to end.
 func (l *Load) stop() {
 	l.end.Do(func() {
+		l.window.end = l.processors()
 		now := l.clock()
 		for _, t := range l.threads {
 			t.control.Stop(now)
@@ -170,6 +187,7 @@ func (l *Load) live() counts {
 
 // Mark begins a new measured window: the summary's figures leave out what came before, such as the warm-up.
 func (l *Load) Mark() {
+	l.window.begin = l.processors()
 	now := l.clock()
 	for _, t := range l.threads {
 		t.control.Mark(now)

@@ -52,12 +52,14 @@ type Summary struct {
 	LateMax     time.Duration
 	Stall       time.Duration // longest time a thread did not run although it wanted to
 	CPU         time.Duration // processor time of the generator's threads within the window, user and system
-	Err         error         // why a thread ended early, or its connections did not close
+	// Stolen is which share [0, 1] of the processors' time the host of this virtual machine gave to others; nil where that is not known.
+	Stolen *float64
+	Err    error // why a thread ended early, or its connections did not close
 }
 
 // summary adds up what the threads left behind; they have ended.
 func (l *Load) summary() Summary {
-	s := Summary{Latency: NewLatency()}
+	s := Summary{Latency: NewLatency(), Stolen: l.window.end.stolenSince(l.window.begin)}
 	var total, window counts
 	first := l.threads[0]
 	stop := time.Duration(first.control.stop.Load())

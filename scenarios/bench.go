@@ -146,8 +146,8 @@ func (b *Bench) pass(ctx context.Context, one *benched, pass int) (err error) {
 		if err != nil {
 			return err
 		}
-		row.passes = append(row.passes, got.sum.Throughput)
-		row.count(got)
+		row.saturated(got.sum)
+		row.used(got)
 		said += fmt.Sprintf(" %s %.0f msg/s;", b.Shapes[i], got.sum.Throughput)
 		if i == 0 {
 			one.remember(cluster, got)
@@ -162,10 +162,7 @@ func (b *Bench) pass(ctx context.Context, one *benched, pass int) (err error) {
 	if err != nil {
 		return err
 	}
-	row := one.biggest()
-	row.cell.Load.Offered = float64(one.rate)
-	row.open = append(row.open, sum.Latency)
-	row.count(passed{sum: sum})
+	one.biggest().opened(sum, one.rate)
 	one.p99 = append(one.p99, quantile(sum.Latency.Response, 99))
 	one.late = append(one.late, quantile(sum.Latency.Late, 99))
 	b.Say(fmt.Sprintf("%s p99 %.2f ms at %d msg/s; %.0f MiB anonymous", said, one.p99[len(one.p99)-1], one.rate, float64(one.memory[len(one.memory)-1].Anonymous)/(1<<20)))

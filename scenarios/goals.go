@@ -65,7 +65,7 @@ func (b *Bench) pair(own, other *benched) (goals []result.Goal) {
 	}
 	g := goal("p99", fmt.Sprintf("%d msg/s", own.rate), "ms", goalP99)
 	g.Own, g.Other = own.p99, other.p99
-	g.Judge(false, late(own), late(other))
+	g.Judge(false, doubtful(own), doubtful(other))
 	goals = append(goals, g)
 	g = goal("memory", b.Shapes[0].String(), "MiB", goalMemory)
 	g.Own, g.Other = anonymous(own), anonymous(other)
@@ -96,12 +96,15 @@ func degraded(row *speedRow) []string {
 	return nil
 }
 
-// late says that the generator's own lateness makes a part of the latency.
-func late(b *benched) []string {
+// doubtful says that the generator's own lateness, or the host, makes a part of the latency.
+func doubtful(b *benched) (reasons []string) {
 	_, mid, _ := result.Spread(b.p99)
 	_, behind, _ := result.Spread(b.late)
 	if behind > latenessShare*mid {
-		return []string{fmt.Sprintf("%s: the generator's lateness p99 of %.2f ms is over %.0f%% of the latency p99 of %.2f ms", b.m.System, behind, 100*latenessShare, mid)}
+		reasons = append(reasons, fmt.Sprintf("%s: the generator's lateness p99 of %.2f ms is over %.0f%% of the latency p99 of %.2f ms", b.m.System, behind, 100*latenessShare, mid))
 	}
-	return nil
+	for _, reason := range stolenLatency(b.biggest().cell.Stolen) {
+		reasons = append(reasons, fmt.Sprintf("%s: %s", b.m.System, reason))
+	}
+	return reasons
 }

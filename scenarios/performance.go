@@ -65,6 +65,13 @@ const generatorBound = 0.6
 // latenessShare is the share of its p99 above which a row's lateness makes its latency that of the generator.
 const latenessShare = 0.1
 
+// What the host of a virtual machine may take of the processors' time before figures are no longer the system's own. A p99 is made by the
+// slowest hundredth: a host that stops the machine for about that long has made it.
+const (
+	stolenFromLatency    = 0.005
+	stolenFromSaturation = 0.05
+)
+
 // speedRow gathers what the passes over one row measured.
 type speedRow struct {
 	m      *Matrix
@@ -109,8 +116,8 @@ func (m *Matrix) speedRow(id string, c result.Contract) *speedRow {
 	p := m.Perf
 	return &speedRow{m: m, began: time.Now(), cell: result.Cell{
 		ID: id, System: m.label(), Contract: c, Fault: result.NoFault, Repeat: m.repeat(c, result.NoFault), Verdict: result.Kept,
-		Load: result.Load{Producers: p.Clients, Outstanding: p.InFlight, Size: p.Size},
-		CPU:  map[string]float64{}, Memory: map[string]result.Memory{}, Acked: map[string]int64{}, Unknown: new(int64), Failed: new(int64),
+		Load:   result.Load{Producers: p.Clients, Outstanding: p.InFlight, Size: p.Size},
+		Stolen: &result.Stolen{}, CPU: map[string]float64{}, Memory: map[string]result.Memory{}, Acked: map[string]int64{}, Unknown: new(int64), Failed: new(int64),
 	}}
 }
 
@@ -142,12 +149,11 @@ func saturate(ctx context.Context, rows []*speedRow, watch Watcher) error {
 		if err != nil {
 			return err
 		}
-		row.passes = append(row.passes, got.sum.Throughput)
+		row.saturated(got.sum)
+		row.used(got)
 		if got.open != nil {
-			row.cell.Load.Offered = float64(row.m.Perf.Rate)
-			row.open = append(row.open, got.open)
+			row.opened(*got.open, row.m.Perf.Rate)
 		}
-		row.count(got)
 		for node, used := range got.memory {
 			seen := row.cell.Memory[node]
 			row.cell.Memory[node] = result.Memory{Anonymous: max(seen.Anonymous, used.Anonymous), File: max(seen.File, used.File)}
@@ -189,9 +195,8 @@ func latency(ctx context.Context, rows []*speedRow, watch Watcher) error {
 		if err != nil {
 			return err
 		}
-		row.cell.Load.Offered = float64(rate)
-		row.open = append(row.open, got.sum.Latency)
-		row.count(got)
+		row.opened(got.sum, rate)
+		row.used(got)
 		return nil
 	})
 }
@@ -202,7 +207,7 @@ type passed struct {
 	cpu    map[string]float64
 	memory map[string]result.Memory // at its end, while the load ran
 
-	open *loadgen.Latency // of the open loop behind a closed one, where there was one
+	open *loadgen.Summary // of the open loop behind a closed one, where there was one
 
 	settings map[string]string // effective configuration of the nodes
 }
@@ -243,12 +248,7 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 		return got, err
 	}
 	behind, err := p.behind(ctx, cluster, seed)
-	got.open = behind.Latency
-	for status, n := range behind.Acked {
-		got.sum.Acked[status] += n
-	}
-	got.sum.Unknown += behind.Unknown
-	got.sum.Failed += behind.Failed
+	got.open = &behind
 	return got, err
 }
 
@@ -341,11 +341,38 @@ func (r *speedRow) median() float64 {
 	return mid
 }
 
-func (r *speedRow) count(got passed) {
-	addCounts(r.cell.Acked, got.sum.Acked)
-	*r.cell.Unknown += got.sum.Unknown
-	*r.cell.Failed += got.sum.Failed
-	r.cell.CPU["generator"] += got.sum.CPU.Seconds()
+// saturated takes a pass of the closed loop.
+func (r *speedRow) saturated(sum loadgen.Summary) {
+	r.passes = append(r.passes, sum.Throughput)
+	r.cell.Stolen.Saturation = larger(r.cell.Stolen.Saturation, sum.Stolen)
+	r.sent(sum)
+}
+
+// opened takes a pass of the open loop.
+func (r *speedRow) opened(sum loadgen.Summary, rate int) {
+	r.cell.Load.Offered = float64(rate)
+	r.open = append(r.open, sum.Latency)
+	r.cell.Stolen.Latency = larger(r.cell.Stolen.Latency, sum.Stolen)
+	r.sent(sum)
+}
+
+func (r *speedRow) sent(sum loadgen.Summary) {
+	addCounts(r.cell.Acked, sum.Acked)
+	*r.cell.Unknown += sum.Unknown
+	*r.cell.Failed += sum.Failed
+	r.cell.CPU["generator"] += sum.CPU.Seconds()
+}
+
+// larger returns the larger of two figures that may be unknown.
+func larger(a, b *float64) *float64 {
+	if a == nil || b != nil && *b > *a {
+		return b
+	}
+	return a
+}
+
+// used takes what the nodes of a pass used and were given.
+func (r *speedRow) used(got passed) {
 	r.cell.Settings = got.settings
 	for process, seconds := range got.cpu {
 		r.cell.CPU[process] += seconds
@@ -373,6 +400,7 @@ func (m *Matrix) finishRow(row *speedRow, err error) result.Cell {
 		reasons = append(reasons, fmt.Sprintf("generator-bound: lateness p99 %.2f ms is over %.0f%% of the latency p99 %.2f ms",
 			c.Lateness.P99, 100*latenessShare, *c.Latency.P99))
 	}
+	reasons = append(reasons, stolen(c.Stolen)...)
 	if degraded := degradedStatuses(c.Acked); degraded != "" {
 		reasons = append(reasons, "not every acknowledgement was SEND_OK: "+degraded)
 	}
@@ -380,6 +408,24 @@ func (m *Matrix) finishRow(row *speedRow, err error) result.Cell {
 		c.Verdict, c.Reasons = result.Inconclusive, reasons
 	}
 	return c
+}
+
+// stolen says what a virtual machine's host made of the figures.
+func stolen(s *result.Stolen) (reasons []string) {
+	if s.Saturation != nil && *s.Saturation >= stolenFromSaturation {
+		reasons = append(reasons, fmt.Sprintf("the host of this virtual machine took %.1f%% of the processors' time at saturation; up to %.0f%% is borne with",
+			100**s.Saturation, 100*stolenFromSaturation))
+	}
+	return append(reasons, stolenLatency(s)...)
+}
+
+// stolenLatency says that a host made a latency what it is.
+func stolenLatency(s *result.Stolen) []string {
+	if s.Latency == nil || *s.Latency < stolenFromLatency {
+		return nil
+	}
+	return []string{fmt.Sprintf("the host of this virtual machine took %.1f%% of the processors' time while the latency was measured: from %.1f%% on its pauses make the p99",
+		100**s.Latency, 100*stolenFromLatency)}
 }
 
 // degradedStatuses names the acknowledgements that stand for less than SEND_OK; speed bought with them is no speed.

@@ -23,6 +23,7 @@ type Cell struct {
 	Throughput *Throughput        `json:"throughput,omitzero"` // closed loop, saturation
 	Latency    *Latency           `json:"latency,omitzero"`    // open loop, at the rate common to all rows
 	Lateness   *Lateness          `json:"lateness,omitzero"`
+	Stolen     *Stolen            `json:"stolen,omitzero"` // by the host of a virtual machine
 	CPU        map[string]float64 `json:"cpu,omitzero"`    // seconds of processor time by process: generator, master, slave
 	Memory     map[string]Memory  `json:"memory,omitzero"` // by node, at the end of a closed loop: the largest over the passes
 

@@ -38,6 +38,13 @@ type Point struct {
 	Value      float64 `json:"ms"` // at or below
 }
 
+// Stolen is which share [0, 1] of the processors' time the host of a virtual machine gave to others while the cell was measured: the
+// largest of the passes. What is not known is absent.
+type Stolen struct {
+	Saturation *float64 `json:"saturation,omitzero"` // during the closed loops
+	Latency    *float64 `json:"latency,omitzero"`    // during the open loops
+}
+
 // Lateness is how far behind its intended starts the generator sent.
 type Lateness struct {
 	P99  float64 `json:"p99"`
