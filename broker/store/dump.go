@@ -218,6 +218,9 @@ func (d *dumper) readQueues() error {
 		if q.Max > q.LogMax && q.Units > 0 {
 			q.differ("%d units behind the last record", q.Max-q.LogMax)
 		}
+		if lost := q.Units - (q.Records - q.Unindexed); lost > 0 {
+			q.differ("%d units of records that the commit log does not have in this queue", lost)
+		}
 		if q.Differs != "" {
 			d.problem("consume queue %s/%d: %s", q.Topic, q.QueueID, q.Differs)
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"holdfast/broker/message"
 	"holdfast/broker/vfs"
 )
 
@@ -150,71 +149,6 @@ func overwrite(mem *vfs.Mem, name string, off int64, b []byte) error {
 	}
 	_, err = f.WriteAt(b, off)
 	return err
-}
-
-// A store of Apache RocketMQ has file sizes of its own, no mark of ours in the checkpoint, and an index.
-func TestStoreOfApache(t *testing.T) {
-	mem := vfs.NewMem()
-	for _, dir := range []string{"commitlog", "consumequeue/T/0", "index", "config"} {
-		if err := mem.MkdirAll(dir); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var log []byte
-	var units []byte
-	for i := range 7 {
-		b := record("T", 0, fmt.Appendf(nil, "m%d", i), "TAGS\x01a\x02")
-		if len(log)%512+len(b)+8 > 512 {
-			left := 512 - len(log)%512
-			log = append(log, append(message.AppendBlank(nil, left), make([]byte, left-8)...)...)
-		}
-		message.Patch(b, int64(i)+3, 1024+int64(len(log)), 1000+int64(i))
-		if i < 5 { // the last units were not flushed
-			units = append(units, make([]byte, 20)...)
-			unit{1024 + int64(len(log)), 'a', int32(len(b))}.put(units[20*i:])
-		}
-		log = append(log, b...)
-	}
-	log = append(log, make([]byte, 1024-len(log))...)
-	file := func(name string, b []byte) {
-		f, err := mem.Create(name, int64(len(b)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteAt(b, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file("commitlog/00000000000000001024", log[:512])
-	file("commitlog/00000000000000001536", log[512:])
-	blank := make([]byte, 60)
-	for i := range 3 {
-		unit{size: blankUnitSize}.put(blank[20*i:])
-	}
-	file("consumequeue/T/0/00000000000000000000", append(append(blank, units...), make([]byte, 40)...))
-	file("index/20260101000000000", []byte{1})
-	file("checkpoint", append(bytes.Repeat([]byte{0, 0, 0, 0, 0, 0, 4, 0}, 3), make([]byte, 4072)...))
-	file("abort", nil)
-
-	d, err := Dump(mem)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, q := d.CommitLog, d.Queues[0]
-	if l.SegmentBytes != 512 || l.Min != 1024 || l.Records != 7 || l.Bad != "" || q.Min != 3 || q.Max != 8 || q.Unindexed != 2 || q.LogMax != 10 || d.Checkpoint.PhysicTime != 1024 || len(d.Problems) != 1 {
-		t.Errorf("dump: %+v", d)
-	}
-	s, r := mustOpen(t, mem, Config{ChunkBytes: 64})
-	wantBodies(t, s, "T", "m0", "m1", "m2", "m3", "m4", "m5", "m6")
-	if q := mustQueue(t, s, "T", 0); q.Min() != 3 || q.Next() != 10 || s.Config().SegmentBytes != 512 || r.Rewritten != r.End-1024 {
-		t.Errorf("queue [%d, %d), %v", q.Min(), q.Next(), r)
-	}
-	put(t, s, "T", "ours")
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s, _ = mustOpen(t, mem, Config{ChunkBytes: 64})
-	wantBodies(t, s, "T", "m0", "m1", "m2", "m3", "m4", "m5", "m6", "ours")
 }
 
 // TestOtherBrokerKilledAfterAClose: what another broker appended after a Close lies behind a checkpoint that says "closed", which it had not

@@ -66,6 +66,9 @@ func (p *program) start(dir string) {
 	if err := os.WriteFile(conf, fmt.Appendf(nil, fidelityConf, port, port+1, dir), 0o644); err != nil {
 		p.t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(p.home, "conf", "logback_broker.xml"), []byte(logback), 0o644); err != nil { // 4.9 refuses to start without
+		p.t.Fatal(err)
+	}
 	argv := []string{ownProgram(), "broker", "-c", conf}
 	if p.name == RocketMQ {
 		j := p.sys.java
@@ -211,7 +214,7 @@ func (c *wireClient) fill(round int) (keys []string) {
 	for i := range 300 {
 		key := fmt.Sprintf("r%d-%d", round, i)
 		keys = append(keys, key)
-		props := fmt.Sprintf("UNIQ_KEY\x01U%s\x02KEYS\x01%s shared%d\x02TAGS\x01Tag%d\x02", key, key, i%5, i%3)
+		props := fmt.Sprintf("UNIQ_KEY\x01U%s\x02KEYS\x01%s shared%d\x02TAGS\x01Tag%d\x02城市\x01Zürich\x02", key, key, i%5, i%3)
 		c.send("Orders", int32(i%4), props, bytes.Repeat([]byte{byte(i)}, 1+i*7), false)
 	}
 	for i := range 20 {
