@@ -72,7 +72,7 @@ func (p *program) start(dir string) {
 	argv := []string{ownProgram(), "broker", "-c", conf}
 	if p.name == RocketMQ {
 		j := p.sys.java
-		argv = append(append([]string{j.program}, j.flags(append(brokerMachine, briefly...), p.home, p.home)...), "-cp", filepath.Join(j.jars, "*"), brokerClass, "-c", conf)
+		argv = append(append([]string{j.program}, j.flags(briefMachine, p.home, p.home)...), "-cp", filepath.Join(j.jars, "*"), brokerClass, "-c", conf)
 	}
 	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+p.home)

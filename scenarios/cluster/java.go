@@ -62,15 +62,19 @@ func parseJavaVersion(out []byte) (int, error) {
 type machine []string
 
 var (
-	// brokerMachine has room for two brokers beside a generator; throughput does not grow with more at the loads of this project.
-	brokerMachine = machine{"-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"}
+	// brokerMachine is that of brokers whose speed and memory are measured: the releases' scripts would give them 8 GB.
+	brokerMachine = machine{"-Xms1g", "-Xmx1g", "-XX:MaxDirectMemorySize=1g"}
 	// tunedMachine is that of the releases' scripts in kind, sized for small machines: a heap of fixed size whose pages are there.
 	tunedMachine = machine{"-Xms1g", "-Xmx1g", "-XX:MaxDirectMemorySize=1g", "-XX:+UseG1GC", "-XX:+AlwaysPreTouch", "-XX:-UseBiasedLocking", "-XX:+IgnoreUnrecognizedVMOptions"}
-	// briefly is added for nodes that live for seconds: what the optimizing compiler makes faster, they do not do long enough.
-	briefly = machine{"-XX:TieredStopAtLevel=1"}
+	// briefMachine is that of brokers that live for seconds, many at once: what the optimizing compiler makes faster, they do not do
+	// long enough, and more memory than this they do not fill.
+	briefMachine = machine{"-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m", quickly}
 	// nameServerMachine does next to nothing but start, beside two others: no optimizing compiler, a small heap.
-	nameServerMachine = machine{"-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+	nameServerMachine = machine{"-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", quickly}
 )
+
+// quickly leaves the optimizing compiler out.
+const quickly = "-XX:TieredStopAtLevel=1"
 
 // flags returns the options of the virtual machine of a node whose logs, home and crash reports go to home. Nothing is
 // written outside it and the store.
@@ -100,12 +104,12 @@ func (j java) flags(size machine, home, rocketmqHome string) []string {
 const scratchDir = "tmp"
 
 // clientMachine runs clients: their code is not fast for long enough to be compiled well.
-var clientMachine = machine{"-Xms64m", "-Xmx384m", "-XX:+UseSerialGC"}
+var clientMachine = machine{"-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", quickly}
 
 // Client returns the command line of a virtual machine with the jars of the version, and more directories of classes, on its class
 // path: all but the main class. What it writes goes below home. The system must have been prepared.
 func (s *System) Client(home string, classes ...string) []string {
-	flags := s.java.flags(slices.Concat(clientMachine, briefly), home, home)
+	flags := s.java.flags(clientMachine, home, home)
 	path := append([]string{filepath.Join(s.java.jars, "*")}, classes...)
 	return append(append([]string{s.java.program}, flags...), "-cp", strings.Join(path, string(os.PathListSeparator)))
 }

@@ -215,14 +215,13 @@ func (g *Group) machine(n *Node) machine {
 	if n.Role == NameServer {
 		return g.listing(n, nameServerMachine)
 	}
-	size := brokerMachine
-	if n.System.Tuned {
-		size = tunedMachine
+	switch {
+	case g.opt.Brief:
+		return g.listing(n, briefMachine)
+	case n.System.Tuned:
+		return g.listing(n, tunedMachine)
 	}
-	if g.opt.Brief {
-		size = slices.Concat(size, briefly)
-	}
-	return g.listing(n, size)
+	return g.listing(n, brokerMachine)
 }
 
 // listing adds what has the node list its classes, where that is asked for.
