@@ -27,7 +27,7 @@ type peer struct {
 
 	// The shipper's own: whoever has the place.
 	batch []broker.Transfer // taken and not begun
-	rest  []byte            // scratch of tryShip
+	rest  []byte            // scratch
 	left  []byte            // what tryShip could not write
 	bulk  bool              // there were bytes of the log in it
 	vec   net.Buffers
@@ -285,9 +285,9 @@ func (p *peer) writeAll(st *stepper) error {
 	}
 }
 
-// writeBatch does one vectored write, straight from the log's memory.
+// writeBatch writes a batch, vectored, straight from the log's memory. What is in files is read into the scratch first.
 func (p *peer) writeBatch(batch []broker.Transfer) (bulk bool, err error) {
-	p.vec = p.vec[:0]
+	p.vec, p.rest = p.vec[:0], p.rest[:0]
 	for i := range batch {
 		t := &batch[i]
 		p.vec = append(p.vec, t.Header[:t.Len])
@@ -295,19 +295,35 @@ func (p *peer) writeBatch(batch []broker.Transfer) (bulk bool, err error) {
 			bulk = true
 			b := r.Mem
 			if b == nil {
-				if b, err = r.AppendTo(nil); err != nil {
+				at := len(p.rest)
+				if p.rest, err = r.AppendTo(p.rest); err != nil {
 					return bulk, err
 				}
+				b = p.rest[at:]
 			}
 			p.vec = append(p.vec, b)
 		}
+		if len(p.rest) >= scratchBytes {
+			if err = p.writeVec(); err != nil {
+				return bulk, err
+			}
+		}
 	}
+	return bulk, p.writeVec()
+}
+
+// scratchBytes is how much is read from files before it is written.
+const scratchBytes = 128 << 10
+
+// writeVec writes what was gathered.
+func (p *peer) writeVec() error {
 	all := p.vec
 	p.nc.SetWriteDeadline(time.Now().Add(p.s.limits.WriteTime))
-	_, err = all.WriteTo(p.nc)
+	_, err := all.WriteTo(p.nc)
 	p.nc.SetWriteDeadline(time.Time{}) // tryShip waits for nothing
 	clear(p.vec)
-	return bulk, err
+	p.vec, p.rest = p.vec[:0], p.rest[:0]
+	return err
 }
 
 func (p *peer) close() {

@@ -23,7 +23,8 @@ type AuxJob struct {
 
 	store *Store // only what never changes is used in Run, and what belongs to the job: Queue.file, unsynced, dirs
 	parts []auxPart
-	upto  int64 // everything below is synced, and every unit of it is in parts or in files
+	pages []unitPage // of the parts
+	upto  int64      // everything below is synced, and every unit of it is in parts or in files
 
 	syncQueues bool
 	checkpoint bool
@@ -45,10 +46,10 @@ type AuxJob struct {
 	lastKeys           time.Duration
 }
 
-// auxPart is the units [from, to) of a queue. ring is the queue's ring of that time: the units stay in it.
+// auxPart is the units [from, to) of a queue.
 type auxPart struct {
 	q        *Queue
-	ring     []unit
+	units    hotUnits // as they were when the job was taken
 	from, to int64
 	prefill  bool // the first units of a queue that does not begin at 0
 }
@@ -119,14 +120,14 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 func (s *Store) prepareAux(checkpoint, syncQueues bool) {
 	j := &s.aux
 	j.Gen, j.taken, j.store, j.parts, j.upto = s.marks.Gen, true, s, j.parts[:0], s.syncedRecords()
-	j.checkpoint, j.syncQueues, j.expiry = checkpoint, syncQueues, expiry{}
+	j.checkpoint, j.syncQueues, j.expiry, j.pages = checkpoint, syncQueues, expiry{}, j.pages[:0]
 	units, queues := s.units, s.known
 	for _, q := range s.dirty {
 		to := q.below(q.saved, j.upto)
 		if to == q.saved {
 			continue
 		}
-		j.parts = append(j.parts, auxPart{q: q, ring: q.ring, from: q.saved, to: to, prefill: q.saved == q.min})
+		j.parts = append(j.parts, auxPart{q: q, units: q.hot.view(q.saved, to, &j.pages), from: q.saved, to: to, prefill: q.saved == q.min})
 		units += to - q.saved
 		if !q.known {
 			units, queues = units+q.saved, queues+1
@@ -181,7 +182,7 @@ func (j *AuxJob) writeUnits(p *auxPart) error {
 		to := min(p.to, (base+size)/unitBytes)
 		j.buf = slices.Grow(j.buf[:0], int(to-from)*unitBytes)[:(to-from)*unitBytes]
 		for o := from; o < to; o++ {
-			p.ring[o&int64(len(p.ring)-1)].put(j.buf[(o-from)*unitBytes:])
+			p.units.at(o).put(j.buf[(o-from)*unitBytes:])
 		}
 		if _, err := p.q.file.f.WriteAt(j.buf, from*unitBytes-base); err != nil {
 			return fmt.Errorf("write %s: %w", queueName(p.q.dir(), base), err)
@@ -298,8 +299,9 @@ func (s *Store) AuxDone(gen int32, err error) {
 			s.known, s.units = s.known+1, s.units+p.from
 		}
 		p.q.saved = p.to
-		p.ring = nil
+		s.forget(&p.q.hot, min(p.to, p.q.next-int64(s.cfg.HotUnits)))
 	}
+	clear(j.pages)
 	s.dirty = slices.DeleteFunc(s.dirty, func(q *Queue) bool {
 		q.dirty = q.saved < q.next
 		return !q.dirty

@@ -79,8 +79,8 @@ func (s *Store) prepareExpiry() {
 		if q.saved == q.min {
 			continue
 		}
-		if q.ringMin < q.saved && q.at(q.ringMin).end() <= j.expiry.to {
-			c.kept = min(q.saved, q.below(q.ringMin, j.expiry.to))
+		if q.hot.min < q.saved && q.hot.at(q.hot.min).end() <= j.expiry.to {
+			c.kept = min(q.saved, q.below(q.hot.min, j.expiry.to))
 		}
 		j.expiry.cuts = append(j.expiry.cuts, c)
 	}
@@ -273,7 +273,7 @@ func (s *Store) setFloors() error {
 		if err != nil || q.next > 0 {
 			continue // no topic of ours, or one with messages
 		}
-		q.min, q.next, q.saved, q.ringMin = f.next, f.next, f.next, f.next
+		q.startAt(f.next)
 		if err := s.writeFloor(q, f.next); err != nil {
 			return err
 		}

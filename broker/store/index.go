@@ -60,16 +60,17 @@ func readUnit(b []byte) unit {
 
 // index is the consume queues.
 type index struct {
-	byKey    map[queueKey]*Queue
-	list     []*Queue // by topic and queue id
-	dirty    []*Queue // with units that no AuxJob has written
-	waiting  int      // number of such units
-	units    int64    // sum of Queue.saved over the queues with saved units
-	known    int64    // number of those queues
-	bad      *Bad
-	lastTime int64          // store time of the last record, Unix ms
-	record   message.Record // of the record being indexed
-	scratch  []byte         // a record that lies in two chunks
+	byKey      map[queueKey]*Queue
+	list       []*Queue // by topic and queue id
+	dirty      []*Queue // with units that no AuxJob has written
+	waiting    int      // number of such units
+	units      int64    // sum of Queue.saved over the queues with saved units
+	known      int64    // number of those queues
+	bad        *Bad
+	lastTime   int64          // store time of the last record, Unix ms
+	record     message.Record // of the record being indexed
+	scratch    []byte         // a record that lies in two chunks
+	sparePages []unitPage
 }
 
 type queueKey struct {
@@ -87,13 +88,9 @@ type Queue struct {
 	dirty bool
 	known bool // units of it are in files, it counts in index.units
 
-	// units [ringMin, next) are in memory, the one of queue offset o at ring[o & (len(ring)-1)].
-	// Invariant: ringMin <= saved; len(ring) is 0 or a power of two. Slots of units that are not saved are never
-	// overwritten: the AuxJob reads them without the lock.
-	ring    []unit
-	ringMin int64
-	window  *LoadJob // units read back from files
-	file    *queueFile
+	hot    hotUnits // units [hot.min, next). Invariant: hot.min <= saved
+	window *LoadJob // units read back from files
+	file   *queueFile
 }
 
 // Topic returns the topic.
@@ -117,7 +114,7 @@ func (s *Store) Queue(topic string, id int32) (*Queue, error) {
 	if topic == "" || topic == "." || topic == ".." || len(topic) > 255 || strings.ContainsAny(topic, "/\\\x00") || id < 0 {
 		return nil, fmt.Errorf("%w: %q, %d", ErrTopic, topic, id)
 	}
-	q := &Queue{topic: topic, id: id}
+	q := &Queue{topic: topic, id: id, hot: hotUnits{shift: pageShiftOf(s.cfg.HotUnits)}}
 	s.byKey[queueKey{topic, id}] = q
 	i, _ := slices.BinarySearchFunc(s.list, q, compareQueues)
 	s.list = slices.Insert(s.list, i, q)
@@ -190,8 +187,8 @@ func (s *Store) indexFound(b []byte, phys int64) (reason string) {
 	if err != nil {
 		return err.Error()
 	}
-	if q.next == q.min && len(q.ring) == 0 && r.QueueOffset >= q.next {
-		q.min, q.next, q.saved, q.ringMin = r.QueueOffset, r.QueueOffset, r.QueueOffset, r.QueueOffset
+	if q.next == q.min && len(q.hot.pages) == 0 && r.QueueOffset >= q.next {
+		q.startAt(r.QueueOffset)
 	}
 	gap := r.QueueOffset - q.next
 	switch {
@@ -214,36 +211,23 @@ func (s *Store) enqueue(q *Queue, u unit) {
 		s.dirty = append(s.dirty, q)
 	}
 	s.waiting++
-	if q.next-q.ringMin == int64(len(q.ring)) {
-		q.makeRoom(s.cfg.HotUnits)
-	}
-	q.ring[q.next&int64(len(q.ring)-1)] = u
+	s.put(&q.hot, q.next, u)
 	q.next++
 }
 
-// makeRoom makes room for a unit: it forgets the oldest ones if more than hot are saved, else doubles the ring.
-func (q *Queue) makeRoom(hot int) {
-	if q.saved-q.ringMin > 0 && len(q.ring) >= 2*max(hot, 1) && q.next-q.saved < int64(len(q.ring))/2 {
-		q.ringMin = min(q.saved, q.next-int64(len(q.ring))/2)
-		return
-	}
-	old := q.ring
-	q.ring = make([]unit, max(16, 2*len(old)))
-	for o := q.ringMin; o < q.next; o++ {
-		q.ring[o&int64(len(q.ring)-1)] = old[o&int64(len(old)-1)]
-	}
+// startAt has an empty queue begin at queue offset o.
+func (q *Queue) startAt(o int64) {
+	q.min, q.next, q.saved = o, o, o
+	q.hot.restart(o)
 }
 
-// at returns the unit at queue offset o, ringMin <= o < next.
-func (q *Queue) at(o int64) *unit { return &q.ring[o&int64(len(q.ring)-1)] }
-
 // below returns the first queue offset in [from, next) whose record does not end at or below physical offset limit, or
-// next. ringMin <= from.
+// next. hot.min <= from.
 func (q *Queue) below(from, limit int64) int64 {
 	to := q.next
 	for from < to {
 		mid := from + (to-from)/2
-		if q.at(mid).end() <= limit {
+		if q.hot.at(mid).end() <= limit {
 			from = mid + 1
 		} else {
 			to = mid
@@ -256,10 +240,10 @@ func (q *Queue) below(from, limit int64) int64 {
 // may see under a read level whose mark is limit. It is exact from the mark that the last AuxJob was taken at (Synced)
 // upwards; below that it is not below the truth by more than what is in memory.
 func (q *Queue) Max(limit int64) int64 {
-	if q.next == q.ringMin || q.at(q.next-1).end() <= limit {
+	if q.next == q.hot.min || q.hot.at(q.next-1).end() <= limit {
 		return q.next
 	}
-	return max(q.min, q.below(q.ringMin, limit))
+	return max(q.min, q.below(q.hot.min, limit))
 }
 
 // End returns the physical offset behind the record at queue offset o, min <= o < next, if its unit is in memory.

@@ -75,8 +75,8 @@ func (s *Store) Lookup(q *Queue, from int64, want Want, dst []Range) ([]Range, F
 
 // unit returns the unit at queue offset o, min <= o < next, and whether it is in memory.
 func (q *Queue) unit(o int64) (unit, bool) {
-	if o >= q.ringMin {
-		return *q.at(o), true
+	if o >= q.hot.min {
+		return q.hot.at(o), true
 	}
 	if w := q.window; w != nil && o >= w.from && o < w.from+int64(len(w.units)) {
 		return w.units[o-w.from], true
@@ -103,7 +103,7 @@ type LoadJob struct {
 // load returns a job that reads the units from queue offset from on. Each reader has its own; the last one loaded stays
 // with the queue.
 func (q *Queue) load(s *Store, from int64) *LoadJob {
-	return &LoadJob{fsys: s.fsys, fileBytes: s.cfg.QueueFileBytes, queue: q, gen: s.marks.Gen, dir: q.dir(), from: from, to: min(q.ringMin, from+loadUnits), logEnd: s.marks.Written}
+	return &LoadJob{fsys: s.fsys, fileBytes: s.cfg.QueueFileBytes, queue: q, gen: s.marks.Gen, dir: q.dir(), from: from, to: min(q.hot.min, from+loadUnits), logEnd: s.marks.Written}
 }
 
 // Run reads. Whoever runs it holds no lock. It errs with ErrCorrupt when the units cannot be of this log, or with what the

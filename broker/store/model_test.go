@@ -293,7 +293,7 @@ func (m *machine) Lookup(t *rapid.T) {
 	if !bytes.Equal(got, exp) || n != found.Count || found.Bytes != len(exp) {
 		t.Fatalf("lookup of %s/%d from %d, %+v: %d messages, %d bytes, want %d, %d; %+v", q.topic, q.id, from, want, found.Count, len(got), n, len(exp), found)
 	}
-	if m.s.expire.to == 0 && q.ringMin == 0 && q.Max(want.Limit) != max(visible, q.Min()) {
+	if m.s.expire.to == 0 && q.hot.min == 0 && q.Max(want.Limit) != max(visible, q.Min()) {
 		t.Fatalf("Max(%d) = %d, want %d", want.Limit, q.Max(want.Limit), visible)
 	}
 }

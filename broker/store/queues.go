@@ -223,10 +223,11 @@ func (s *Store) openQueue(key queueKey) error {
 		return nil // no topic of ours, its directory stays alone
 	}
 	if next == first {
-		q.min, q.next, q.saved, q.ringMin = expired, expired, expired, expired
+		q.startAt(expired)
 		return s.trimQueue(q, r, expired)
 	}
-	q.min, q.next, q.saved, q.ringMin, q.known = first, next, next, next, true
+	q.startAt(next)
+	q.min, q.known = first, true
 	s.units, s.known = s.units+next, s.known+1
 	return s.trimQueue(q, r, next)
 }

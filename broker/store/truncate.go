@@ -60,12 +60,12 @@ func (s *Store) TakeTruncate(to int64) (*TruncateJob, error) {
 	s.spilled = false
 	for _, q := range s.list {
 		next := int64(-1)
-		if q.ringMin == q.min || q.ringMin < q.next && q.at(q.ringMin).end() <= to || q.next == q.min {
-			next = q.below(q.ringMin, to)
-			for next > q.ringMin && q.at(next-1).blank() {
+		if q.hot.min == q.min || q.hot.min < q.next && q.hot.at(q.hot.min).end() <= to || q.next == q.min {
+			next = q.below(q.hot.min, to)
+			for next > q.hot.min && q.hot.at(next-1).blank() {
 				next--
 			}
-			if next == q.ringMin && next > q.min {
+			if next == q.hot.min && next > q.min {
 				next = -1
 			}
 		}
@@ -188,7 +188,7 @@ func (j *TruncateJob) findCuts() error {
 		if err != nil {
 			return err
 		}
-		c.next, err = r.search(c.q.min, c.q.ringMin, func(_ int64, u unit) bool { return u.blank() || u.end() <= j.To })
+		c.next, err = r.search(c.q.min, c.q.hot.min, func(_ int64, u unit) bool { return u.blank() || u.end() <= j.To })
 		for err == nil && c.next > c.q.min {
 			var u unit
 			if u, err = r.unit(c.next - 1); err == nil && !u.blank() {
@@ -396,8 +396,10 @@ func (s *Store) cutUnits(c *queueCut) {
 		return
 	}
 	if c.next <= q.min { // nothing is left; a log that goes on elsewhere may begin it anew
-		q.next, q.saved, q.ringMin, q.ring, q.known = q.min, q.min, q.min, nil, false
+		q.startAt(q.min)
+		q.known = false
 		return
 	}
-	q.next, q.saved, q.ringMin = c.next, min(q.saved, c.next), min(q.ringMin, c.next)
+	q.next, q.saved = c.next, min(q.saved, c.next)
+	q.hot.cut(c.next)
 }
