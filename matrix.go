@@ -227,8 +227,8 @@ func (f *matrixFlags) validate() error {
 		got      int
 		from, to int
 	}{
-		{"--cuts", f.cuts, 0, 10_000}, {"--rate", f.rate, 0, 10_000_000}, {"--fault-rate", f.faultRate, 0, 1_000_000},
-		{"--size", f.size, 64, 1 << 20}, {"--parallel", f.parallel, 0, 64},
+		{"--cuts", f.cuts, 0, 10_000}, {"--rate", f.rate, 0, rateMax}, {"--fault-rate", f.faultRate, 0, 1_000_000},
+		{"--size", f.size, sizeLeast, sizeMost}, {"--parallel", f.parallel, 0, 64},
 		{"--alone", f.alone, -1, 10_000},
 	} {
 		if n.got < n.from || n.got > n.to {

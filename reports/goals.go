@@ -70,32 +70,37 @@ func contains(words []string, word string) bool { return position(words, word) <
 
 // latencies is the open loops: of a contract all systems at one rate.
 func (v *view) latencies() *grid {
-	g := &grid{Title: "Latency from the intended start, ms", Stub: v.stubWidth(), Columns: append(v.stub(),
+	g := &grid{Title: "Latency from the intended start, ms, failures included", Stub: v.stubWidth(), Columns: append(v.stub(),
 		column{Head: "msg/s offered", Right: true}, column{Head: "p50", Right: true}, column{Head: "p99 (least-most)", Right: true}, column{Head: "max", Right: true},
 		column{Head: "stolen", Right: true}),
 		Note: "Stolen: of the processors' time, by the host of this virtual machine; from 0.5% on its pauses make the p99. ?: inconclusive, results.json says why."}
 	for _, row := range v.rows {
-		c := v.cell(row, result.NoFault)
-		if c == nil || c.Latency == nil {
-			continue
+		for i := range v.r.Cells {
+			if c := &v.r.Cells[i]; c.IsPerformance() && rowOf(c) == row && c.Latency != nil {
+				g.row(append(v.stubEntries(row), latencyEntries(c)...)...)
+			}
 		}
-		l := c.Latency
-		p50, p99, stolen := "-", "-", "-"
-		if l.P50 != nil {
-			p50 = millis(*l.P50)
-		}
-		if l.P99 != nil {
-			p99 = fmt.Sprintf("%s (%s-%s)%s", millis(*l.P99), millis(l.P99Min), millis(l.P99Max), doubt(c))
-		}
-		if s := c.Stolen; s != nil && s.Latency != nil {
-			stolen = fmt.Sprintf("%.1f%%", 100**s.Latency)
-		}
-		g.row(append(v.stubEntries(row), entry{rate(l.Rate), plain}, entry{p50, plain}, entry{p99, plain}, entry{millis(*l.Max), plain}, entry{stolen, plain})...)
 	}
 	if len(g.Rows) == 0 {
 		return nil
 	}
 	return g
+}
+
+// latencyEntries are the figures of an open loop.
+func latencyEntries(c *result.Cell) []entry {
+	l := c.Latency
+	p50, p99, stolen := "-", "-", "-"
+	if l.P50 != nil {
+		p50 = millis(*l.P50)
+	}
+	if l.P99 != nil {
+		p99 = fmt.Sprintf("%s (%s-%s)%s", millis(*l.P99), millis(l.P99Min), millis(l.P99Max), doubt(c))
+	}
+	if s := c.Stolen; s != nil && s.Latency != nil {
+		stolen = fmt.Sprintf("%.1f%%", 100**s.Latency)
+	}
+	return []entry{{rate(l.Rate), plain}, {p50, plain}, {p99, plain}, {millis(*l.Max), plain}, {stolen, plain}}
 }
 
 // goalGrids are the goals against each other system, with their ratios and whether they are met.

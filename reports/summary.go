@@ -28,8 +28,10 @@ func header(r *result.Result) []string {
 	lines := []string{
 		fmt.Sprintf("holdfast %s, system %s, world %s, seed %d, started %s", toolVersion(r.Tool), systemsText(r), r.World, r.Seed, r.Started.UTC().Format(time.RFC3339)),
 		fmt.Sprintf("host: %s, %s, Linux %s", orUnknown(h.CPU), plural(h.Cores, "core"), strings.TrimPrefix(orUnknown(h.Kernel), "Linux ")),
-		fmt.Sprintf("disk: %s, fsync p50 %s, p99 %s (%s), %s; %s",
-			orUnknown(h.Filesystem), span(h.Fsync.P50), span(h.Fsync.P99), trust, disks, roundTrip),
+	}
+	if r.World != result.Attached {
+		lines = append(lines, fmt.Sprintf("disk: %s, fsync p50 %s, p99 %s (%s), %s; %s",
+			orUnknown(h.Filesystem), span(h.Fsync.P50), span(h.Fsync.P99), trust, disks, roundTrip))
 	}
 	return append(lines, r.Notes...)
 }

@@ -52,7 +52,7 @@ func newView(r *result.Result, plan []PlannedCell) *view {
 	for i := range r.Cells {
 		c := &r.Cells[i]
 		at := v.place(rowOf(c), columnOf(c))
-		if other := v.cells[at]; other != nil && c.IsPerformance() && c.Load.InFlight() < other.Load.InFlight() {
+		if other := v.cells[at]; other != nil && c.IsPerformance() && (c.Throughput == nil || c.Load.InFlight() < other.Load.InFlight()) {
 			continue // of a bench with several loads the matrix shows the one that saturates
 		}
 		v.cells[at] = c

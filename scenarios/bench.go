@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"holdfast/loadgen"
+	"holdfast/loadgen/driver"
 	"holdfast/reports/result"
 )
 
@@ -20,12 +21,24 @@ type Bench struct {
 	Contracts []result.Contract
 	Shapes    []Shape // measured from the one with most in flight to the one with least
 	Passes    int
-	// Rate of the open loop in msg/s; 0: half of what the slowest system reached under the contract in its first pass.
-	Rate int
-	Out  string
-	Say  func(string)
+	// Rates of the open loops in msg/s; none: half of what the slowest system reached under the contract in its first pass.
+	Rates []int
+	Out   string
+	Say   func(string)
+	// Nodes returns what a system's pass is measured on, to be closed after it; nil: a fresh cluster of the system's Speed.
+	Nodes func(ctx context.Context, m *Matrix, spec Spec) (Nodes, error)
 	// First measures the time from exec to the first SEND_OK of a system; nil: it is not measured.
 	First func(ctx context.Context, system int, dir string) (time.Duration, error)
+}
+
+// Nodes are what a pass of a bench is measured on. What is not known of them is empty.
+type Nodes interface {
+	Driver() driver.System
+	Master() string
+	CPUSeconds() map[string]float64
+	Memory() map[string]result.Memory
+	Settings() map[string]string
+	Close() error
 }
 
 // Shape is a closed loop: connections, and sends outstanding on each.
@@ -43,13 +56,38 @@ type benched struct {
 	contract result.Contract
 	rows     []*speedRow // one a shape
 	memory   []result.Memory
-	p99      []float64 // ms, of each pass's open loop
-	late     []float64 // ms, the generator's p99 in it
-	rate     int
+	opens    []*openRow // one a rate; the first one shares its row with the closed loop that saturates
+	repeat   string     // the command that measures it again
 }
 
-// biggest is the row that saturates: memory and the open loop belong to it.
+// openRow is an open loop at one rate.
+type openRow struct {
+	*speedRow
+	rate int
+	p99  []float64 // ms, of each pass
+	late []float64 // ms, the generator's p99 in it
+}
+
+// biggest is the row that saturates: memory belongs to it.
 func (b *benched) biggest() *speedRow { return b.rows[0] }
+
+// row is one of its cells, measured as m says.
+func (b *benched) row(m *Matrix, load string) *speedRow {
+	row := m.speedRow(m.id(b.contract, load), b.contract)
+	row.cell.Repeat = b.repeat
+	return row
+}
+
+// open lays out the open loops.
+func (b *benched) open(rates []int) {
+	for i, rate := range rates {
+		row := b.biggest()
+		if i > 0 {
+			row = b.row(row.m, fmt.Sprintf("%d-per-second", rate))
+		}
+		b.opens = append(b.opens, &openRow{speedRow: row, rate: rate})
+	}
+}
 
 // Run measures, puts each finished cell into r, and the goals at the end.
 func (b *Bench) Run(ctx context.Context, r *result.Result, save func(*result.Result) error) error {
@@ -65,15 +103,28 @@ func (b *Bench) Run(ctx context.Context, r *result.Result, save func(*result.Res
 	}
 	for _, row := range all {
 		for _, one := range row {
-			for _, s := range one.rows {
-				if len(s.passes) > 0 {
-					r.Put(one.m.finishRow(s, err))
-				}
+			for _, s := range one.measured() {
+				r.Put(one.m.finishRow(s, err))
 			}
 		}
 	}
 	r.Goals = b.goals(all, started)
 	return errors.Join(err, save(r))
+}
+
+// measured lists the rows of which something is known.
+func (b *benched) measured() (rows []*speedRow) {
+	for _, row := range b.rows {
+		if len(row.passes) > 0 {
+			rows = append(rows, row)
+		}
+	}
+	for _, open := range b.opens {
+		if open.speedRow != b.biggest() && len(open.open) > 0 {
+			rows = append(rows, open.speedRow)
+		}
+	}
+	return rows
 }
 
 // open lays out the rows: by contract, of each the systems that have it.
@@ -84,13 +135,17 @@ func (b *Bench) open() (all [][]*benched) {
 			if !slices.Contains(m.Contracts, c) {
 				continue
 			}
-			one := &benched{m: m, contract: c, rate: b.Rate}
+			one := &benched{m: m, contract: c, repeat: m.Command}
+			if b.Nodes == nil {
+				one.repeat += " --contracts " + ContractName(c)
+			}
 			for _, s := range b.Shapes {
 				own, perf := *m, *m.Perf
 				perf.Clients, perf.InFlight, perf.Ceiling = s.Clients, s.InFlight, s.Ceiling
 				own.Perf = &perf
-				one.rows = append(one.rows, own.speedRow(m.id(c, s.String()), c))
+				one.rows = append(one.rows, one.row(&own, s.String()))
 			}
+			one.open(b.Rates)
 			row = append(row, one)
 		}
 		all = append(all, row)
@@ -110,9 +165,9 @@ func (b *Bench) interleaved(ctx context.Context, row []*benched, pass int) error
 		if err := b.pass(ctx, one, pass); err != nil {
 			return fmt.Errorf("%s: %w", one.biggest().cell.ID, err)
 		}
-		if pass == 0 && one == order[0] && b.Rate == 0 {
-			for _, other := range row {
-				other.rate = one.rate
+		for _, other := range order {
+			if len(other.opens) == 0 {
+				other.open([]int{one.opens[0].rate})
 			}
 		}
 	}
@@ -132,17 +187,14 @@ func (b *Bench) pass(ctx context.Context, one *benched, pass int) (err error) {
 	if err := freshDir(dir); err != nil {
 		return err
 	}
-	cluster, err := one.m.Speed.Open(ctx, Spec{Dir: dir, Contract: one.contract, Topic: topic, Queues: queues})
+	nodes, err := b.nodes(ctx, one.m, Spec{Dir: dir, Contract: one.contract, Topic: topic, Queues: queues})
 	if err != nil {
-		return fmt.Errorf("start the cluster: %w", err)
-	}
-	defer func() { err = errors.Join(err, cluster.Close()) }()
-	if err := replicating(ctx, cluster); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, nodes.Close()) }()
 	said := fmt.Sprintf("pass %d of %d, %s, %s:", pass+1, b.Passes, one.contract, one.m.System)
 	for i, row := range one.rows {
-		got, err := b.closed(ctx, cluster, row, i == 0, pass)
+		got, err := b.closed(ctx, nodes, row, i == 0, pass)
 		if err != nil {
 			return err
 		}
@@ -150,28 +202,56 @@ func (b *Bench) pass(ctx context.Context, one *benched, pass int) (err error) {
 		row.used(got)
 		said += fmt.Sprintf(" %s %.0f msg/s;", b.Shapes[i], got.sum.Throughput)
 		if i == 0 {
-			one.remember(cluster, got)
+			one.remember(nodes, got)
 		}
 	}
-	if one.rate == 0 {
-		one.rate = max(int(one.biggest().passes[0]/2), 1)
+	if len(one.opens) == 0 {
+		one.open([]int{max(int(one.biggest().passes[0]/2), 1)})
 	}
-	perf := *one.biggest().m.Perf
-	perf.Rate = one.rate
-	sum, err := perf.behind(ctx, cluster, subSeed(one.m.Seed, one.biggest().cell.ID, pass))
+	for _, open := range one.opens {
+		if err := open.measure(ctx, nodes, subSeed(one.m.Seed, open.cell.ID, pass)); err != nil {
+			return err
+		}
+		said += fmt.Sprintf(" p99 %.2f ms at %d msg/s;", open.p99[len(open.p99)-1], open.rate)
+	}
+	if n := len(one.memory); n > 0 {
+		said += fmt.Sprintf(" %.0f MiB anonymous", float64(one.memory[n-1].Anonymous)/(1<<20))
+	}
+	b.Say(strings.TrimSuffix(said, ";"))
+	return nil
+}
+
+// nodes returns what a pass is measured on.
+func (b *Bench) nodes(ctx context.Context, m *Matrix, spec Spec) (Nodes, error) {
+	if b.Nodes != nil {
+		return b.Nodes(ctx, m, spec)
+	}
+	cluster, err := m.Speed.Open(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("start the cluster: %w", err)
+	}
+	if err := replicating(ctx, cluster); err != nil {
+		return nil, errors.Join(err, cluster.Close())
+	}
+	return cluster, nil
+}
+
+// measure runs a pass of the open loop.
+func (o *openRow) measure(ctx context.Context, nodes Nodes, seed uint64) error {
+	sum, err := o.m.Perf.behind(ctx, nodes.Driver(), o.rate, seed)
 	if err != nil {
 		return err
 	}
-	one.biggest().opened(sum, one.rate)
-	one.p99 = append(one.p99, quantile(sum.Latency.Response, 99))
-	one.late = append(one.late, quantile(sum.Latency.Late, 99))
-	b.Say(fmt.Sprintf("%s p99 %.2f ms at %d msg/s; %.0f MiB anonymous", said, one.p99[len(one.p99)-1], one.rate, float64(one.memory[len(one.memory)-1].Anonymous)/(1<<20)))
+	o.opened(sum, o.rate)
+	o.p99, o.late = append(o.p99, quantile(sum.Latency.Response, 99)), append(o.late, quantile(sum.Latency.Late, 99))
 	return nil
 }
 
 // remember keeps what the nodes had at the end of the closed loop that saturates.
-func (b *benched) remember(cluster Cluster, got passed) {
-	b.memory = append(b.memory, got.memory[cluster.Master()])
+func (b *benched) remember(nodes Nodes, got passed) {
+	if used, known := got.memory[nodes.Master()]; known {
+		b.memory = append(b.memory, used)
+	}
 	cell := &b.biggest().cell
 	for node, used := range got.memory {
 		seen := cell.Memory[node]
@@ -180,10 +260,10 @@ func (b *benched) remember(cluster Cluster, got passed) {
 }
 
 // closed runs the closed loop of a row on nodes that serve already. first: they have to be warmed, too.
-func (b *Bench) closed(ctx context.Context, cluster Cluster, row *speedRow, first bool, pass int) (got passed, err error) {
+func (b *Bench) closed(ctx context.Context, nodes Nodes, row *speedRow, first bool, pass int) (got passed, err error) {
 	p := row.m.Perf
-	before := cluster.CPUSeconds()
-	load, err := loadgen.Start(ctx, p.load(cluster, 0, subSeed(row.m.Seed, row.cell.ID, pass)))
+	before := nodes.CPUSeconds()
+	load, err := loadgen.Start(ctx, p.load(nodes.Driver(), 0, subSeed(row.m.Seed, row.cell.ID, pass)))
 	if err != nil {
 		return got, fmt.Errorf("start the load: %w", err)
 	}
@@ -199,7 +279,7 @@ func (b *Bench) closed(ctx context.Context, cluster Cluster, row *speedRow, firs
 	if err == nil {
 		err = sleep(ctx, p.Measure)
 	}
-	got.cpu, got.memory, got.settings = cluster.CPUSeconds(), cluster.Memory(), cluster.Settings()
+	got.cpu, got.memory, got.settings = nodes.CPUSeconds(), nodes.Memory(), nodes.Settings()
 	for process := range got.cpu {
 		got.cpu[process] -= before[process]
 	}

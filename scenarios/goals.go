@@ -63,11 +63,14 @@ func (b *Bench) pair(own, other *benched) (goals []result.Goal) {
 		g.Judge(true, bound(row), append(degraded(row), bound(other.rows[i])...))
 		goals = append(goals, g)
 	}
-	g := goal("p99", fmt.Sprintf("%d msg/s", own.rate), "ms", goalP99)
-	g.Own, g.Other = own.p99, other.p99
-	g.Judge(false, doubtful(own), doubtful(other))
-	goals = append(goals, g)
-	g = goal("memory", b.Shapes[0].String(), "MiB", goalMemory)
+	for i := range min(len(own.opens), len(other.opens)) {
+		open := own.opens[i]
+		g := goal("p99", fmt.Sprintf("%d msg/s", open.rate), "ms", goalP99)
+		g.Own, g.Other = open.p99, other.opens[i].p99
+		g.Judge(false, open.doubts(), other.opens[i].doubts())
+		goals = append(goals, g)
+	}
+	g := goal("memory", b.Shapes[0].String(), "MiB", goalMemory)
 	g.Own, g.Other = anonymous(own), anonymous(other)
 	g.Judge(false, nil, nil)
 	return append(goals, g)
@@ -96,15 +99,15 @@ func degraded(row *speedRow) []string {
 	return nil
 }
 
-// doubtful says that the generator's own lateness, or the host, makes a part of the latency.
-func doubtful(b *benched) (reasons []string) {
-	_, mid, _ := result.Spread(b.p99)
-	_, behind, _ := result.Spread(b.late)
+// doubts says that the generator's own lateness, or the host, makes a part of the latency.
+func (o *openRow) doubts() (reasons []string) {
+	_, mid, _ := result.Spread(o.p99)
+	_, behind, _ := result.Spread(o.late)
 	if behind > latenessShare*mid {
-		reasons = append(reasons, fmt.Sprintf("%s: the generator's lateness p99 of %.2f ms is over %.0f%% of the latency p99 of %.2f ms", b.m.System, behind, 100*latenessShare, mid))
+		reasons = append(reasons, fmt.Sprintf("%s: the generator's lateness p99 of %.2f ms is over %.0f%% of the latency p99 of %.2f ms", o.m.System, behind, 100*latenessShare, mid))
 	}
-	for _, reason := range stolenLatency(b.biggest().cell.Stolen) {
-		reasons = append(reasons, fmt.Sprintf("%s: %s", b.m.System, reason))
+	for _, reason := range stolenLatency(o.cell.Stolen) {
+		reasons = append(reasons, fmt.Sprintf("%s: %s", o.m.System, reason))
 	}
 	return reasons
 }

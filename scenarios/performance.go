@@ -11,6 +11,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"holdfast/loadgen"
+	"holdfast/loadgen/driver"
 	"holdfast/reports/result"
 )
 
@@ -29,6 +30,21 @@ type Performance struct {
 	LatencyOf time.Duration // length of a pass of the open loop
 	Rate      int           // msg/s of the open loop; 0: half of the slowest row's saturation
 	Ceiling   float64       // msg/s of the generator against a null server; 0: not measured
+	Topic     Topic         // where the load goes; the zero value: the topic of fresh clusters
+}
+
+// Topic is what a load is sent to.
+type Topic struct {
+	Name   string
+	Queues int // over all broker groups
+}
+
+// orOwn returns the topic, or that of fresh clusters.
+func (t Topic) orOwn() Topic {
+	if t.Name == "" {
+		return Topic{topic, queues}
+	}
+	return t
 }
 
 // openClose is what a cluster takes to start, catch up and end.
@@ -229,11 +245,11 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 	}
 	seed := subSeed(m.Seed, cellID(cell.Contract, name), 0)
 	if p.Compiles && rate > 0 {
-		if err := p.rehearse(ctx, cluster, seed); err != nil {
+		if err := p.rehearse(ctx, cluster.Driver(), seed); err != nil {
 			return got, err
 		}
 	}
-	load, err := loadgen.Start(ctx, p.load(cluster, rate, seed))
+	load, err := loadgen.Start(ctx, p.load(cluster.Driver(), rate, seed))
 	if err != nil {
 		return got, fmt.Errorf("start the load: %w", err)
 	}
@@ -247,14 +263,14 @@ func (m *Matrix) pass(ctx context.Context, cell result.Cell, name string, rate i
 	if err = errors.Join(err, got.sum.Err); err != nil || !p.together() {
 		return got, err
 	}
-	behind, err := p.behind(ctx, cluster, seed)
+	behind, err := p.behind(ctx, cluster.Driver(), p.Rate, seed)
 	got.open = &behind
 	return got, err
 }
 
-// behind runs the open loop on nodes that a closed one has warmed.
-func (p *Performance) behind(ctx context.Context, cluster Cluster, seed uint64) (loadgen.Summary, error) {
-	load, err := loadgen.Start(ctx, p.load(cluster, p.Rate, seed))
+// behind runs an open loop on nodes that a closed one has warmed.
+func (p *Performance) behind(ctx context.Context, system driver.System, rate int, seed uint64) (loadgen.Summary, error) {
+	load, err := loadgen.Start(ctx, p.load(system, rate, seed))
 	if err != nil {
 		return loadgen.Summary{}, fmt.Errorf("start the load: %w", err)
 	}
@@ -268,9 +284,10 @@ func (p *Performance) behind(ctx context.Context, cluster Cluster, seed uint64) 
 }
 
 // load is what a pass offers. rate 0 is a closed loop.
-func (p *Performance) load(cluster Cluster, rate int, seed uint64) loadgen.Config {
+func (p *Performance) load(system driver.System, rate int, seed uint64) loadgen.Config {
+	to := p.Topic.orOwn()
 	return loadgen.Config{
-		System: cluster.Driver(), Topic: topic, Queues: queues, Connections: p.Clients, Outstanding: p.outstanding(rate),
+		System: system, Topic: to.Name, Queues: to.Queues, Connections: p.Clients, Outstanding: p.outstanding(rate),
 		Rate: rate, Body: loadgen.Around(p.Size), Seed: seed,
 	}
 }
@@ -311,8 +328,8 @@ func level(windows []float64) bool {
 }
 
 // rehearse has a system compile what an open loop will need: a closed loop until its throughput is level.
-func (p *Performance) rehearse(ctx context.Context, cluster Cluster, seed uint64) error {
-	load, err := loadgen.Start(ctx, p.load(cluster, 0, seed))
+func (p *Performance) rehearse(ctx context.Context, system driver.System, seed uint64) error {
+	load, err := loadgen.Start(ctx, p.load(system, 0, seed))
 	if err != nil {
 		return fmt.Errorf("start the load: %w", err)
 	}
@@ -383,7 +400,9 @@ func (r *speedRow) used(got passed) {
 func (m *Matrix) finishRow(row *speedRow, err error) result.Cell {
 	c := row.cell
 	c.Seconds = time.Since(row.began).Seconds()
-	c.Throughput = result.NewThroughput(row.passes)
+	if len(row.passes) > 0 {
+		c.Throughput = result.NewThroughput(row.passes)
+	}
 	var reasons []string
 	if len(row.open) > 0 {
 		c.Latency, c.Lateness = latencyOf(row.open, c.Load.Offered)
@@ -392,7 +411,7 @@ func (m *Matrix) finishRow(row *speedRow, err error) result.Cell {
 		c.Partial = true
 		reasons = append(reasons, "ended early: "+err.Error())
 	}
-	if m.Perf.Ceiling > 0 && c.Throughput.Acked > generatorBound*m.Perf.Ceiling {
+	if m.Perf.Ceiling > 0 && c.Throughput != nil && c.Throughput.Acked > generatorBound*m.Perf.Ceiling {
 		reasons = append(reasons, fmt.Sprintf("generator-bound: %.0f msg/s is over %.0f%% of the generator's ceiling of %.0f msg/s",
 			c.Throughput.Acked, 100*generatorBound, m.Perf.Ceiling))
 	}

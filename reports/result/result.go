@@ -9,6 +9,9 @@ import "time"
 // Schema is the version of the form. Fields are added freely; to change or drop one raises it.
 const Schema = 1
 
+// Attached is the World of a cluster that ran anyway: nothing is known of its machines.
+const Attached = "attached"
+
 // FileName is the name of the results in the directory of a matrix.
 const FileName = "results.json"
 
@@ -19,7 +22,7 @@ type Result struct {
 	Started      time.Time `json:"started"`
 	Finished     time.Time `json:"finished,omitzero"` // absent while the matrix runs, and when it was interrupted
 	Seed         uint64    `json:"seed"`
-	World        string    `json:"world"`  // of the fault cells: sandbox, loopback, sim; performance cells always run in loopback
+	World        string    `json:"world"`  // of the fault cells: sandbox, loopback, sim, or attached; performance cells always run in loopback
 	System       System    `json:"system"` // the first of Systems
 	Host         Host      `json:"host"`
 	ConfigDigest string    `json:"configDigest"` // hash of everything that makes two runs comparable; a resume with another one is refused

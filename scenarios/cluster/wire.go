@@ -127,21 +127,30 @@ func maxOffset(ctx context.Context, addr, topic string, queue int) (int64, error
 
 // logEnd returns the physical end of a broker's commit log in bytes.
 func logEnd(ctx context.Context, addr string) (int64, error) {
-	f, err := ask(ctx, addr, remoting.RequestGetBrokerRuntimeInfo)
+	info, err := runtimeInfo(ctx, addr)
 	if err != nil {
 		return 0, err
+	}
+	end, err := strconv.ParseInt(info["commitLogMaxOffset"], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("runtime info of %s: commitLogMaxOffset: %w", addr, err)
+	}
+	return end, nil
+}
+
+// runtimeInfo returns what a broker says of itself.
+func runtimeInfo(ctx context.Context, addr string) (map[string]string, error) {
+	f, err := ask(ctx, addr, remoting.RequestGetBrokerRuntimeInfo)
+	if err != nil {
+		return nil, err
 	}
 	var info struct {
 		Table map[string]string
 	}
 	if err := json.Unmarshal(f.Body, &info); err != nil {
-		return 0, fmt.Errorf("runtime info of %s: %w", addr, err)
+		return nil, fmt.Errorf("runtime info of %s: %w", addr, err)
 	}
-	end, err := strconv.ParseInt(info.Table["commitLogMaxOffset"], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("runtime info of %s: commitLogMaxOffset: %w", addr, err)
-	}
-	return end, nil
+	return info.Table, nil
 }
 
 // haStatus is a master's view of its slaves. Source: HARuntimeInfo (RocketMQ 5.3.3).

@@ -27,11 +27,18 @@ const (
 	fsyncsFor = 1500 * time.Millisecond
 )
 
+// Machine describes the machine without its disk and its network.
+func Machine() result.Host {
+	h := result.Host{CPU: cpuModel(), Cores: runtime.NumCPU(), Kernel: kernel()}
+	h.Name, _ = os.Hostname()
+	return h
+}
+
 // Measure describes the machine with the file system of dir, which must exist. It writes a file of some MiB there, syncs it
 // again and again for up to 1.5 s, and removes it.
 func Measure(dir string) (result.Host, error) {
-	h := result.Host{CPU: cpuModel(), Cores: runtime.NumCPU(), Kernel: kernel(), SharedDisk: true}
-	h.Name, _ = os.Hostname()
+	h := Machine()
+	h.SharedDisk = true
 	var err error
 	var memory bool
 	if h.Filesystem, memory, err = filesystem(dir); err != nil {
