@@ -18,6 +18,10 @@ func FuzzConf(f *testing.F) {
 			}
 			return
 		}
-		_ = cfg.Properties()
+		printed := cfg.Properties()
+		again, err := ParseConf("printed", printed)
+		if err != nil || again.Properties() != printed {
+			t.Errorf("%q is printed as\n%s\nand read again as\n%s%v", text, printed, again.Properties(), err)
+		}
 	})
 }

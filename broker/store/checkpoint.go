@@ -90,7 +90,10 @@ func decodeSlot(b []byte) (c slot, ok bool) {
 		c.keyFile = keyFile{}
 	}
 	c.clean = clean != 0
-	return c, c.seq > 0 && c.segment > 0 && c.queueFile > 0 && c.queueFile%unitBytes == 0 && 0 <= c.indexed && c.indexed <= c.synced && 0 <= c.keyed && c.keyed <= c.synced
+	if ok = c.seq > 0 && c.segment > 0 && c.queueFile > 0 && c.queueFile%unitBytes == 0 && 0 <= c.indexed && c.indexed <= c.synced && 0 <= c.keyed && c.keyed <= c.synced; !ok {
+		c = slot{}
+	}
+	return c, ok
 }
 
 // slotAt returns where in the file the slot with that number goes.
@@ -111,7 +114,7 @@ func (c *slot) save(f vfs.File) error {
 }
 
 // decodeCheckpoint returns the newest slot of a checkpoint file, and whether there is one that counts: if RocketMQ has
-// written to the file since, it has written to the log, and the slots say nothing any more.
+// written to the file since, it has written to the log, and the slots say nothing any more but which number comes next.
 func decodeCheckpoint(b []byte) (slot, bool) {
 	if len(b) < checkpointBytes {
 		return slot{}, false
@@ -121,7 +124,7 @@ func decodeCheckpoint(b []byte) (slot, bool) {
 	ours := evenOK && bytes.Equal(even.front()[:timesBytes], b[:timesBytes]) || oddOK && bytes.Equal(odd.front()[:timesBytes], b[:timesBytes])
 	switch {
 	case !ours:
-		return slot{}, false
+		return slot{seq: max(even.seq, odd.seq)}, false
 	case oddOK && (!evenOK || odd.seq > even.seq):
 		return odd, true
 	}

@@ -132,7 +132,10 @@ func (s *Store) openCheckpoint() (bool, error) {
 		}
 	}
 	saved, ok := decodeCheckpoint(b)
-	if ok {
+	s.saved.seq = saved.seq
+	if !ok {
+		s.front = b[:min(len(b), timesBytes)]
+	} else {
 		left, err := s.aborted()
 		if err != nil {
 			return false, err
@@ -175,6 +178,9 @@ func (s *Store) openLog(trusted bool) error {
 	s.saved.segment, s.saved.queueFile = s.cfg.SegmentBytes, s.cfg.QueueFileBytes
 	if err := s.dropBelow(s.saved.min); err != nil {
 		return err
+	}
+	if n := len(s.segs); n > 0 && s.saved.synced > s.segs[n-1].base+s.cfg.SegmentBytes {
+		return fmt.Errorf("%w: %s is the last file, the log was on disk up to %d", ErrCorrupt, logName(s.segs[n-1].base), s.saved.synced)
 	}
 	s.findBegun()
 	start := int64(0)
@@ -254,6 +260,9 @@ func (s *Store) scanLog(trusted bool, r *Recovery) error {
 	if r.Cut, r.End, r.Scanned = bad, c.pos, c.pos-from; c.pos < s.saved.synced {
 		return s.cutSynced(r)
 	}
+	if kept := s.keptByApache(); c.pos < kept && !s.cfg.CutCorrupt {
+		return s.refuseCut(r, fmt.Sprintf("RocketMQ would read from %d on", kept))
+	}
 	if len(s.segs) > 0 && !r.Clean {
 		end, err := c.dirt(c.pos)
 		r.CutBytes = end - c.pos
@@ -262,18 +271,39 @@ func (s *Store) scanLog(trusted bool, r *Recovery) error {
 	return nil
 }
 
-// cutSynced decides about a log that ends before the checkpoint: what had been on disk is there no more.
-func (s *Store) cutSynced(r *Recovery) error {
+// keptByApache returns the physical offset of the file from which RocketMQ itself would recover: the last one whose first message is older by
+// 3 s than the times in its checkpoint, the first file without any. It would not look at what lies before, much less cut the log there.
+// Source: StoreCheckpoint.getMinTimestamp, CommitLog.recoverAbnormally (RocketMQ 5.5.0).
+func (s *Store) keptByApache() int64 {
+	if len(s.front) < timesBytes {
+		return 0
+	}
+	before := min(int64(be.Uint64(s.front)), int64(be.Uint64(s.front[8:]))) - 3000
+	for i := len(s.segs) - 1; i > 0; i-- {
+		if g := s.segs[i]; g.begun > 0 && g.begun <= before {
+			return g.base
+		}
+	}
+	return 0
+}
+
+// refuseCut is the error of a log that would be cut where it ends, and is not.
+func (s *Store) refuseCut(r *Recovery, known string) error {
 	reason := "zeroes"
 	if r.Cut != nil {
 		reason = r.Cut.Reason
 	}
+	return fmt.Errorf("%w: %s at %d (physical offset %d): %s; %s; the log is left as it is, holdfastCutCorrupt=true cuts it there",
+		ErrCorrupt, logName(r.End-r.End%s.cfg.SegmentBytes), r.End%s.cfg.SegmentBytes, r.End, reason, known)
+}
+
+// cutSynced decides about a log that ends before the checkpoint: what had been on disk is there no more.
+func (s *Store) cutSynced(r *Recovery) error {
 	if !s.cfg.CutCorrupt {
-		return fmt.Errorf("%w: %s at %d (physical offset %d): %s; the log was on disk up to %d; the log is left as it is",
-			ErrCorrupt, logName(r.End-r.End%s.cfg.SegmentBytes), r.End%s.cfg.SegmentBytes, r.End, reason, s.saved.synced)
+		return s.refuseCut(r, fmt.Sprintf("the log was on disk up to %d", s.saved.synced))
 	}
 	if r.Cut == nil {
-		r.Cut = &Bad{r.End, reason}
+		r.Cut = &Bad{r.End, "zeroes"}
 	}
 	r.CutBytes, r.Clean = s.saved.synced-r.End, false
 	s.saved.synced = r.End

@@ -179,6 +179,41 @@ func TestOtherBrokerKilledAfterAClose(t *testing.T) {
 	}
 }
 
+// TestCheckpointAfterAnotherBroker: our slots of before another broker wrote the checkpoint are older than the first one of after.
+func TestCheckpointAfterAnotherBroker(t *testing.T) {
+	mem, _ := written(t)
+	if err := overwrite(mem, checkpointName, 0, bytes.Repeat([]byte{1}, 24)); err != nil {
+		t.Fatal(err)
+	}
+	s, r := mustOpen(t, mem, small)
+	end := r.End
+	s.Abandon()
+	if s, r = mustOpen(t, mem, small); r.Trusted != end || r.Scanned > 0 {
+		t.Errorf("the log ends at %d; %v", end, r)
+	}
+	wantBodies(t, s, "T", "body0", "body1", "body2", "body3", "body4")
+}
+
+// TestLastFileLost: a closed store whose last file of the log is gone is not one that ends earlier.
+func TestLastFileLost(t *testing.T) {
+	mem := vfs.NewMem()
+	s, _ := mustOpen(t, mem, small)
+	for range 80 {
+		put(t, s, "T", "body")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, base := range []int64{4096, 8192} {
+		if err := mem.Remove(logName(base)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := Open(mem, small); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), firstFile+" is the last file") {
+		t.Errorf("open: %v", err)
+	}
+}
+
 // A torn write of the checkpoint leaves the one before it.
 func TestCheckpointTorn(t *testing.T) {
 	mem := vfs.NewMem()
@@ -236,6 +271,7 @@ func FuzzOpen(f *testing.F) {
 		if len(b) > 4096 || overwrite(mem, name, int64(off%8192), b) != nil {
 			return
 		}
+		wantDumped(t, mem)
 		cfg := small
 		cfg.CutCorrupt = true
 		s, r, err := Open(mem, cfg)

@@ -54,8 +54,8 @@ type Config struct {
 	QueueSyncEvery  time.Duration // how often consume queues and index files are synced; default 10 s
 	QueueSyncBytes  int64         // ... and after so many bytes of commit log; bounds what Open scans; default 256 MiB
 
-	// CutCorrupt cuts the log at a corrupt record even where it was once synced, with everything behind it, as RocketMQ
-	// does. By default Open refuses.
+	// CutCorrupt cuts the log at a corrupt record even where it was once synced, or where RocketMQ would not look any more, with everything
+	// behind it (holdfastCutCorrupt). By default Open refuses.
 	CutCorrupt bool
 }
 
@@ -141,7 +141,8 @@ type Store struct {
 	log
 	index
 	keys
-	saved slot // the last checkpoint
+	saved slot   // the last checkpoint
+	front []byte // RocketMQ's fields of the checkpoint that Open found, when it was RocketMQ that wrote them last
 
 	expire expiry  // files that the next AuxJob removes
 	floors []floor // while Open builds the consume queues anew
