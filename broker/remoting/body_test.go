@@ -240,16 +240,3 @@ func TestOffsetHeadersReadBack(t *testing.T) {
 		t.Errorf("store time reply: %q", v)
 	}
 }
-
-// FuzzBodies holds every body parser against hostile bytes.
-func FuzzBodies(f *testing.F) {
-	for i, c := range bodies {
-		f.Add(uint8(i), c.bytes)
-	}
-	f.Add(uint8(6), []byte(`{"brokerDatas":[{"brokerAddrs":{0:"a"}}]}`))
-	f.Fuzz(func(t *testing.T, i uint8, body []byte) {
-		if _, err := bodies[int(i)%len(bodies)].parse(body); err != nil && !errors.Is(err, ErrBody) {
-			t.Fatal(err)
-		}
-	})
-}
