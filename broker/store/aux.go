@@ -13,18 +13,23 @@ import (
 
 const queueDir = "consumequeue"
 
-// auxUnits is the number of waiting consume queue units that makes an AuxJob due before CheckpointEvery.
-const auxUnits = 8192
+// auxUnits is the number of waiting consume queue units that makes an AuxJob due before CheckpointEvery, and auxQueueUnits of how many a queue on
+// average: where many queues wait a unit each would cost a file to be opened and synced.
+const (
+	auxUnits      = 8192
+	auxQueueUnits = 16
+)
 
 // AuxJob brings to disk what Open could also rebuild, and never more than the log has on disk: consume queue units, keys and
 // the checkpoint.
 type AuxJob struct {
 	Gen int32 // of the marks when it was taken
 
-	store *Store // only what never changes is used in Run, and what belongs to the job: Queue.file, unsynced, dirs
+	store *Store // only what never changes is used in Run, and what belongs to the job: unitFiles, Queue.file
 	parts []auxPart
 	pages []unitPage // of the parts
-	upto  int64      // everything below is synced, and every unit of it is in parts or in files
+	upto  int64      // everything below is synced
+	units int64      // every unit of the log below is in parts or in files; <= upto
 
 	syncQueues bool
 	checkpoint bool
@@ -37,10 +42,10 @@ type AuxJob struct {
 	file    vfs.File   // the checkpoint
 	slot    slot
 
-	unsynced []*queueFile // written since they were synced
-	dirs     []string     // that got a new name since they were synced
-	buf      []byte
+	unitFiles
+	buf []byte
 
+	queues             int // the first of Store.dirty: those that may have a part
 	taken              bool
 	lastRun, lastQueue time.Duration
 	lastKeys           time.Duration
@@ -52,15 +57,6 @@ type auxPart struct {
 	units    hotUnits // as they were when the job was taken
 	from, to int64
 	prefill  bool // the first units of a queue that does not begin at 0
-}
-
-// queueFile is the open file in which a queue's last units are.
-type queueFile struct {
-	dir     string
-	base    int64 // byte offset of the first unit, the file's name
-	f       vfs.File
-	queued  bool // stands in AuxJob.unsynced
-	retired bool // full: closed once it is synced
 }
 
 func queuePath(topic string, id int32) string {
@@ -78,10 +74,16 @@ func (s *Store) AuxDue() time.Duration {
 	if s.expire.to != 0 && !j.taken && s.err == nil && !s.truncate.taken {
 		return 1
 	}
-	if j.taken || s.err != nil || s.truncate.taken || s.syncedRecords() <= s.saved.synced {
+	if j.taken || s.err != nil || s.truncate.taken || !s.auxWaits() {
 		return 0
 	}
 	return max(1, j.lastRun+s.cfg.CheckpointEvery)
+}
+
+// auxWaits reports whether there is something that a timed AuxJob brings to disk.
+func (s *Store) auxWaits() bool {
+	end := s.syncedRecords()
+	return end > s.saved.synced || len(s.dirty) > 0 && s.dirty[0].phys < end
 }
 
 // TakeAux returns the job that is due at now (any clock that does not go back, the same at every call), or nil. At most
@@ -96,8 +98,8 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 		return j
 	}
 	end := s.syncedRecords()
-	timed := end > s.saved.synced && now-j.lastRun >= s.cfg.CheckpointEvery
-	full := end > j.upto && s.waiting >= auxUnits
+	timed := s.auxWaits() && now-j.lastRun >= s.cfg.CheckpointEvery
+	full := end > j.upto && s.waiting >= max(auxUnits, auxQueueUnits*len(s.dirty))
 	if !timed && !full {
 		return nil
 	}
@@ -106,7 +108,11 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 		j.lastKeys = now
 	}
 	j.keySync = syncKeys
-	s.prepareAux(timed, timed && (now-j.lastQueue >= s.cfg.QueueSyncEvery || end-s.saved.indexed >= s.cfg.QueueSyncBytes))
+	most, behind := s.cfg.AuxQueues, end-s.saved.indexed >= s.cfg.QueueSyncBytes
+	if full || behind {
+		most = len(s.dirty)
+	}
+	s.prepareAux(timed, timed && (now-j.lastQueue >= s.cfg.QueueSyncEvery || behind), most)
 	if timed {
 		j.lastRun = now
 	}
@@ -116,14 +122,19 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 	return j
 }
 
-// prepareAux fills in the job: the units of all that is synced.
-func (s *Store) prepareAux(checkpoint, syncQueues bool) {
+// prepareAux fills in the job: the units of all that is synced, or of so much of it that at most so many queues have a part.
+func (s *Store) prepareAux(checkpoint, syncQueues bool, most int) {
 	j := &s.aux
-	j.Gen, j.taken, j.store, j.parts, j.upto = s.marks.Gen, true, s, j.parts[:0], s.syncedRecords()
+	j.Gen, j.taken, j.parts, j.upto = s.marks.Gen, true, j.parts[:0], s.syncedRecords()
 	j.checkpoint, j.syncQueues, j.expiry, j.pages = checkpoint, syncQueues, expiry{}, j.pages[:0]
-	units, queues := s.units, s.known
-	for _, q := range s.dirty {
-		to := q.below(q.saved, j.upto)
+	units, queues, indexedTime := s.units, s.known, s.syncedTime
+	j.units, j.queues = j.upto, len(s.dirty)
+	if most < len(s.dirty) && s.dirty[most].phys < j.upto {
+		j.units, j.queues, indexedTime = s.dirty[most].phys, most, s.saved.logicsTime // of an older record: RocketMQ looks from there on
+	}
+	for _, d := range s.dirty[:j.queues] {
+		q := d.q
+		to := q.below(q.saved, j.units)
 		if to == q.saved {
 			continue
 		}
@@ -141,7 +152,7 @@ func (s *Store) prepareAux(checkpoint, syncQueues bool) {
 	j.slot.seq++
 	j.slot.synced, j.slot.physicTime, j.slot.clean = j.upto, s.syncedTime, false
 	if syncQueues {
-		j.slot.indexed, j.slot.logicsTime, j.slot.units, j.slot.queues = j.upto, s.syncedTime, units, queues
+		j.slot.indexed, j.slot.logicsTime, j.slot.units, j.slot.queues = j.units, indexedTime, units, queues
 	}
 }
 
@@ -159,7 +170,7 @@ func (j *AuxJob) Run() error {
 		return err
 	}
 	if j.syncQueues {
-		if err := j.syncUnits(); err != nil {
+		if err := j.syncUnits(j.store.fsys); err != nil {
 			return err
 		}
 	}
@@ -176,7 +187,8 @@ func (j *AuxJob) writeUnits(p *auxPart) error {
 	size := j.store.cfg.QueueFileBytes
 	for from := p.from; from < p.to; {
 		base := from * unitBytes / size * size
-		if err := j.openQueue(p, base, from); err != nil {
+		f, err := j.openQueue(p, base, from)
+		if err != nil {
 			return err
 		}
 		to := min(p.to, (base+size)/unitBytes)
@@ -184,92 +196,60 @@ func (j *AuxJob) writeUnits(p *auxPart) error {
 		for o := from; o < to; o++ {
 			p.units.at(o).put(j.buf[(o-from)*unitBytes:])
 		}
-		if _, err := p.q.file.f.WriteAt(j.buf, from*unitBytes-base); err != nil {
-			return fmt.Errorf("write %s: %w", queueName(p.q.dir(), base), err)
+		f.dirty = true
+		if _, err := f.f.WriteAt(j.buf, from*unitBytes-base); err != nil {
+			return fmt.Errorf("write %s: %w", queueName(f.dir, base), err)
 		}
-		j.unsyncedFile(p.q.file)
 		from = to
 	}
 	return nil
 }
 
 // openQueue makes the file with that base the one that p's units, from queue offset from on, go to.
-func (j *AuxJob) openQueue(p *auxPart, base, from int64) error {
+func (j *AuxJob) openQueue(p *auxPart, base, from int64) (*queueFile, error) {
 	q := p.q
-	if q.file != nil && q.file.base == base {
-		return nil
+	if q.file != nil && q.file.base != base {
+		q.file = nil // full
 	}
-	if q.file != nil {
-		q.file.retired = true
-		j.unsyncedFile(q.file)
-		q.file = nil
+	f, err := j.openExisting(q, base)
+	if !isNotExist(err) {
+		return f, err
 	}
-	name := queueName(q.dir(), base)
-	f, err := j.store.fsys.Open(name)
-	if isNotExist(err) {
-		f, err = j.createQueueFile(q, name)
-		if err == nil && p.prefill && from*unitBytes > base {
-			err = prefill(f, int(from-base/unitBytes))
-		}
+	if f, err = j.createQueueFile(q, base); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return fmt.Errorf("open %s: %w", name, err)
+	if n := from - base/unitBytes; p.prefill && n > 0 {
+		err = f.prefill(int(n))
 	}
-	q.file = &queueFile{dir: q.dir(), base: base, f: f}
-	return nil
+	return f, err
 }
 
-func (j *AuxJob) createQueueFile(q *Queue, name string) (vfs.File, error) {
+// createQueueFile makes the file that q is written to. There is room for it.
+func (j *AuxJob) createQueueFile(q *Queue, base int64) (*queueFile, error) {
 	if err := j.store.fsys.MkdirAll(q.dir()); err != nil {
 		return nil, err
 	}
 	for _, dir := range []string{queueDir, path.Join(queueDir, q.topic), q.dir()} {
-		if !slices.Contains(j.dirs, dir) {
-			j.dirs = append(j.dirs, dir)
-		}
+		j.noteDir(dir)
 	}
-	return j.store.fsys.Create(name, j.store.cfg.QueueFileBytes)
+	name := queueName(q.dir(), base)
+	f, err := j.store.fsys.Create(name, j.store.cfg.QueueFileBytes)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", name, err)
+	}
+	q.file = j.opened(q, base, f)
+	return q.file, nil
 }
 
 // prefill writes n blank units to the front of f.
-func prefill(f vfs.File, n int) error {
+func (f *queueFile) prefill(n int) error {
 	b := make([]byte, n*unitBytes)
 	for i := range n {
 		unit{size: blankUnitSize}.put(b[i*unitBytes:])
 	}
-	_, err := f.WriteAt(b, 0)
+	f.dirty = true
+	_, err := f.f.WriteAt(b, 0)
 	return err
-}
-
-func (j *AuxJob) unsyncedFile(f *queueFile) {
-	if !f.queued {
-		f.queued = true
-		j.unsynced = append(j.unsynced, f)
-	}
-}
-
-// errSync marks an error after which nothing may be tried again.
-var errSync = errors.New("sync")
-
-// syncUnits makes durable all units that were written so far.
-func (j *AuxJob) syncUnits() error {
-	for _, f := range j.unsynced {
-		if err := f.f.Sync(); err != nil {
-			return fmt.Errorf("%w %s: %w", errSync, queueDir, err)
-		}
-		f.queued = false
-		if f.retired {
-			f.f.Close()
-		}
-	}
-	j.unsynced = j.unsynced[:0]
-	for _, dir := range j.dirs {
-		if err := j.store.fsys.SyncDir(dir); err != nil {
-			return fmt.Errorf("%w directory %s: %w", errSync, dir, err)
-		}
-	}
-	j.dirs = j.dirs[:0]
-	return nil
 }
 
 // AuxDone tells the store how the AuxJob ended. After vfs.ErrNoSpace a later job tries again; after any other error the
@@ -302,12 +282,32 @@ func (s *Store) AuxDone(gen int32, err error) {
 		s.forget(&p.q.hot, min(p.to, p.q.next-int64(s.cfg.HotUnits)))
 	}
 	clear(j.pages)
-	s.dirty = slices.DeleteFunc(s.dirty, func(q *Queue) bool {
-		q.dirty = q.saved < q.next
-		return !q.dirty
-	})
+	s.requeue(j.queues)
 	if j.checkpoint {
 		s.saved = j.slot
 		s.keyed, s.keyFiles = j.keyed, slices.Clone(j.files)
 	}
+}
+
+// requeue puts the first n dirty queues, of which units were written, where their first unit that waits belongs.
+func (s *Store) requeue(n int) {
+	var again []dirtyQueue
+	for _, d := range s.dirty[:n] {
+		if q := d.q; q.saved < q.next {
+			again = append(again, dirtyQueue{q, q.hot.at(q.saved).phys})
+		} else {
+			q.dirty = false
+		}
+	}
+	slices.SortFunc(again, compareDirty)
+	rest := s.dirty[n:]
+	merged := make([]dirtyQueue, 0, len(again)+len(rest))
+	for len(again) > 0 && len(rest) > 0 {
+		if again[0].phys < rest[0].phys {
+			merged, again = append(merged, again[0]), again[1:]
+		} else {
+			merged, rest = append(merged, rest[0]), rest[1:]
+		}
+	}
+	s.dirty = append(append(merged, again...), rest...)
 }

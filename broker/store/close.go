@@ -25,21 +25,23 @@ func (s *Store) Close() error {
 	return err
 }
 
-// closeClean writes the last checkpoint.
+// closeClean writes the last checkpoint. Where too many queues wait it leaves their units to the next Open, and the store as one that was not
+// closed: Apache's broker then looks for them in the log, too.
 func (s *Store) closeClean() error {
 	if s.expire.to != 0 {
 		s.prepareExpiry()
-		err := s.aux.Run()
-		if s.AuxDone(s.marks.Gen, err); err != nil {
+		if err := s.finishAux(); err != nil {
 			return err
 		}
 	}
+	whole, most := true, len(s.dirty)
+	if most > s.cfg.AuxQueues {
+		whole, most = false, 0
+	}
 	s.aux.keySync = true
-	s.prepareAux(true, true)
-	s.aux.slot.clean = s.bad == nil
-	err := s.aux.Run()
-	s.AuxDone(s.marks.Gen, err)
-	if err != nil {
+	s.prepareAux(true, true, most)
+	s.aux.slot.clean = whole && s.bad == nil
+	if err := s.finishAux(); err != nil || !whole {
 		return err
 	}
 	if err := s.fsys.Remove(abortName); err != nil {
@@ -57,16 +59,7 @@ func (s *Store) closeFiles() {
 			g.file.Close()
 		}
 	}
-	for _, q := range s.list {
-		if q.file != nil {
-			q.file.f.Close()
-		}
-	}
-	for _, f := range s.aux.unsynced {
-		if f.retired {
-			f.f.Close()
-		}
-	}
+	s.aux.drop(func(*queueFile) bool { return true })
 	s.aux.keyer.close()
 	if s.aux.file != nil {
 		s.aux.file.Close()

@@ -72,7 +72,7 @@ func (j *AuxJob) Expires() bool { return j.expiry.to != 0 }
 // prepareExpiry makes the AuxJob one that removes files and does nothing else: it must not need space.
 func (s *Store) prepareExpiry() {
 	j := &s.aux
-	j.Gen, j.taken, j.store, j.parts, j.checkpoint, j.syncQueues, j.keySync = s.marks.Gen, true, s, j.parts[:0], false, false, false
+	j.Gen, j.taken, j.parts, j.checkpoint, j.syncQueues, j.keySync = s.marks.Gen, true, j.parts[:0], false, false, false
 	j.expiry = s.expire
 	for _, q := range s.list {
 		c := expiredCut{q: q, min: q.min, kept: -1, next: q.saved}
@@ -103,7 +103,7 @@ func (j *AuxJob) runExpiry() error {
 			return err
 		}
 	}
-	if err := j.syncUnits(); err != nil {
+	if err := j.syncUnits(j.store.fsys); err != nil {
 		return err
 	}
 	if err := j.slot.save(j.file); err != nil {
@@ -163,23 +163,16 @@ func (j *AuxJob) markExpired(c *expiredCut) error {
 	size := j.store.cfg.QueueFileBytes
 	at := (c.kept - 1) * unitBytes
 	base := at / size * size
-	q, f := c.q, c.q.file
-	if f == nil || f.base != base {
-		file, err := j.store.fsys.Open(queueName(q.dir(), base))
-		if err != nil {
-			return fmt.Errorf("open %s: %w", queueName(q.dir(), base), err)
-		}
-		f = &queueFile{dir: q.dir(), base: base, f: file, retired: q.file != nil}
-		if q.file == nil {
-			q.file = f
-		}
+	f, err := j.openExisting(c.q, base)
+	if err != nil {
+		return err
 	}
 	var b [unitBytes]byte
 	unit{size: blankUnitSize, tags: expiredTags}.put(b[:])
+	f.dirty = true
 	if _, err := f.f.WriteAt(b[:], at-base); err != nil {
-		return fmt.Errorf("write %s: %w", queueName(q.dir(), base), err)
+		return fmt.Errorf("write %s: %w", queueName(f.dir, base), err)
 	}
-	j.unsyncedFile(f)
 	return nil
 }
 
@@ -287,11 +280,11 @@ func (s *Store) writeFloor(q *Queue, next int64) error {
 	size := s.cfg.QueueFileBytes
 	base := (next - 1) * unitBytes / size * size
 	p := auxPart{q: q}
-	s.aux.store = s
-	if err := s.aux.openQueue(&p, base, base/unitBytes); err != nil {
+	f, err := s.aux.openQueue(&p, base, base/unitBytes)
+	if err != nil {
 		return err
 	}
-	if err := prefill(q.file.f, int(next-base/unitBytes)); err != nil {
+	if err := f.prefill(int(next - base/unitBytes)); err != nil {
 		return err
 	}
 	return s.aux.markExpired(&expiredCut{q: q, kept: next})

@@ -61,17 +61,25 @@ func readUnit(b []byte) unit {
 // index is the consume queues.
 type index struct {
 	byKey      map[queueKey]*Queue
-	list       []*Queue // by topic and queue id
-	dirty      []*Queue // with units that no AuxJob has written
-	waiting    int      // number of such units
-	units      int64    // sum of Queue.saved over the queues with saved units
-	known      int64    // number of those queues
+	list       []*Queue     // by topic and queue id
+	dirty      []dirtyQueue // with units that no AuxJob has written, by phys
+	waiting    int          // number of such units
+	units      int64        // sum of Queue.saved over the queues with saved units
+	known      int64        // number of those queues
 	bad        *Bad
 	lastTime   int64          // store time of the last record, Unix ms
 	record     message.Record // of the record being indexed
 	scratch    []byte         // a record that lies in two chunks
 	sparePages []unitPage
 }
+
+// dirtyQueue is a queue with the physical offset to which the first unit of it leads that no AuxJob has written.
+type dirtyQueue struct {
+	q    *Queue
+	phys int64
+}
+
+func compareDirty(a, b dirtyQueue) int { return cmp.Compare(a.phys, b.phys) }
 
 type queueKey struct {
 	topic string
@@ -85,8 +93,8 @@ type Queue struct {
 	min   int64 // the first queue offset; equal to next when empty
 	next  int64 // the queue offset of the next message
 	saved int64 // units below are in files: min <= saved <= next
-	dirty bool
-	known bool // units of it are in files, it counts in index.units
+	dirty bool  // stands in index.dirty
+	known bool  // units of it are in files, it counts in index.units
 
 	hot    hotUnits // units [hot.min, next). Invariant: hot.min <= saved
 	window *LoadJob // units read back from files
@@ -208,7 +216,7 @@ func (s *Store) indexFound(b []byte, phys int64) (reason string) {
 func (s *Store) enqueue(q *Queue, u unit) {
 	if !q.dirty {
 		q.dirty = true
-		s.dirty = append(s.dirty, q)
+		s.dirty = append(s.dirty, dirtyQueue{q, u.phys})
 	}
 	s.waiting++
 	s.put(&q.hot, q.next, u)

@@ -63,6 +63,8 @@ func smallConfig(t *rapid.T) Config {
 		IndexTags:       rapid.Bool().Draw(t, "tags"),
 		HotUnits:        rapid.SampledFrom([]int{1, 8, 1000}).Draw(t, "hotUnits"),
 		CheckpointEvery: time.Second,
+		AuxQueues:       rapid.SampledFrom([]int{1, 2, 2048}).Draw(t, "auxQueues"),
+		OpenQueueFiles:  rapid.SampledFrom([]int{1, 3, 512}).Draw(t, "openQueueFiles"),
 		QueueSyncEvery:  rapid.SampledFrom([]time.Duration{1, 3 * time.Second}).Draw(t, "queueSync"),
 	}
 }

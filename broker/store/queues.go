@@ -173,12 +173,8 @@ func (s *Store) openQueues(trusted bool, r *Recovery) (bool, error) {
 		}
 	}
 	r.Rebuilt = len(keys) > 0 || trusted && s.saved.queues > 0
-	for _, q := range s.list {
-		if q.file != nil {
-			q.file.f.Close()
-		}
-	}
-	s.byKey, s.list, s.units, s.known, s.aux.unsynced = map[queueKey]*Queue{}, nil, 0, 0, nil
+	s.aux.drop(func(*queueFile) bool { return true })
+	s.byKey, s.list, s.units, s.known = map[queueKey]*Queue{}, nil, 0, 0
 	for _, key := range keys {
 		if err := s.keepFloor(key); err != nil {
 			return false, err
@@ -256,22 +252,17 @@ func (s *Store) trimQueue(q *Queue, r *queueReader, next int64) error {
 		if err := s.fsys.Remove(queueName(r.dir, r.bases[i])); err != nil {
 			return err
 		}
-		s.noteDir(r.dir)
+		s.aux.noteDir(r.dir)
 	}
 	base := keep / r.fileBytes * r.fileBytes
 	if base == keep || base < r.bases[0] {
 		return nil
 	}
-	f, err := s.fsys.Open(queueName(r.dir, base))
+	f, err := s.aux.openExisting(q, base)
 	if err != nil {
 		return err
 	}
-	q.file = &queueFile{dir: r.dir, base: base, f: f}
-	s.aux.unsyncedFile(q.file)
-	if err := f.Truncate(keep - base); err != nil {
-		return err
-	}
-	return f.Truncate(r.fileBytes)
+	return f.zero(keep-base, r.fileBytes)
 }
 
 // removeUnits removes every file of a queue.
@@ -288,13 +279,7 @@ func (s *Store) removeUnits(key queueKey) error {
 		if err := s.fsys.Remove(path.Join(dir, name)); err != nil {
 			return err
 		}
-		s.noteDir(dir)
+		s.aux.noteDir(dir)
 	}
 	return nil
-}
-
-func (s *Store) noteDir(dir string) {
-	if !slices.Contains(s.aux.dirs, dir) {
-		s.aux.dirs = append(s.aux.dirs, dir)
-	}
 }

@@ -65,7 +65,7 @@ func Open(fsys vfs.FS, cfg Config) (*Store, Recovery, error) {
 		return nil, Recovery{}, err
 	}
 	s := &Store{fsys: fsys, cfg: cfg.withDefaults()}
-	s.byKey = map[queueKey]*Queue{}
+	s.byKey, s.aux.store = map[queueKey]*Queue{}, s
 	if s.tags = s.cfg.IndexTags; !s.cfg.NoIndex {
 		s.layout = keyLayout{s.cfg.MaxHashSlots, s.cfg.MaxIndexes}
 	}
@@ -109,7 +109,7 @@ func (s *Store) open(r *Recovery) (err error) {
 	if err := s.repairLog(r); err != nil {
 		return err
 	}
-	return s.settle(r)
+	return s.settle(trusted, r)
 }
 
 // openCheckpoint opens the checkpoint file, or makes one, and returns whether what it says counts.
@@ -378,8 +378,9 @@ func (s *Store) syncDirs(dirs ...string) error {
 	return nil
 }
 
-// settle ends an Open: all that was found is on disk now, and the checkpoint says so.
-func (s *Store) settle(r *Recovery) error {
+// settle ends an Open: all that was found is on disk now, and the checkpoint says so. Where the queues are as the checkpoint says (trusted)
+// and units of many of them were found behind it, AuxJobs write them one after the other.
+func (s *Store) settle(trusted bool, r *Recovery) error {
 	end := r.End
 	s.marks = Marks{Min: s.marks.Min, Appended: end, Written: end, Synced: end, Indexed: end}
 	s.writtenTime, s.syncedTime = s.lastTime, s.lastTime
@@ -399,13 +400,23 @@ func (s *Store) settle(r *Recovery) error {
 	if err := s.syncDirs(queueDir, "."); err != nil {
 		return err
 	}
+	if trusted && len(s.dirty) > s.cfg.AuxQueues {
+		s.aux.keySync = true
+		s.prepareAux(true, false, 0)
+		return s.finishAux()
+	}
 	return s.runAux(true, true)
 }
 
 // runAux takes an AuxJob and runs it at once.
 func (s *Store) runAux(checkpoint, syncQueues bool) error {
 	s.aux.keySync = syncQueues
-	s.prepareAux(checkpoint, syncQueues)
+	s.prepareAux(checkpoint, syncQueues, len(s.dirty))
+	return s.finishAux()
+}
+
+// finishAux runs the AuxJob that was prepared.
+func (s *Store) finishAux() error {
 	err := s.aux.Run()
 	s.AuxDone(s.marks.Gen, err)
 	return err

@@ -54,6 +54,14 @@ type Config struct {
 	QueueSyncEvery  time.Duration // how often consume queues and index files are synced; default 10 s
 	QueueSyncBytes  int64         // ... and after so many bytes of commit log; bounds what Open scans; default 256 MiB
 
+	// OpenQueueFiles is how many files of consume queues are open to be written; default 512: a file that is closed is synced first, and a
+	// sync costs ten times what it costs to open the file again, so that more would save little, and descriptors are for clients.
+	OpenQueueFiles int
+
+	// AuxQueues is how many queues an AuxJob writes, but where much waits: default 2048. A job must not hold the end of a broker for long, and a new
+	// queue takes up to 0.5 ms to be made and synced. Where more queues wait, Close leaves them to the next Open, which finds their units in the log.
+	AuxQueues int
+
 	// CutCorrupt cuts the log at a corrupt record even where it was once synced, or where RocketMQ would not look any more, with everything
 	// behind it (holdfastCutCorrupt). By default Open refuses.
 	CutCorrupt bool
@@ -90,6 +98,8 @@ func (c Config) withDefaults() Config {
 	def(&c.HotBytes, 2<<20)
 	defInt(&c.UnitsMax, 4<<20)
 	defInt(&c.HotUnits, 1024)
+	defInt(&c.OpenQueueFiles, 512)
+	defInt(&c.AuxQueues, 2048)
 	defTime(&c.CheckpointEvery, time.Second)
 	defTime(&c.QueueSyncEvery, 10*time.Second)
 	def(&c.QueueSyncBytes, 256<<20)
@@ -110,6 +120,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("store: ChunkBytes is %d, must be a power of two of at least 64", c.ChunkBytes)
 	case c.UnwrittenMax < 1 || c.HotBytes < 0 || c.UnitsMax < 1 || c.HotUnits < 0:
 		return errors.New("store: UnwrittenMax and UnitsMax must be positive, HotBytes and HotUnits not negative")
+	case c.OpenQueueFiles < 1 || c.AuxQueues < 1:
+		return fmt.Errorf("store: OpenQueueFiles is %d and AuxQueues %d, must be positive", c.OpenQueueFiles, c.AuxQueues)
 	case c.MaxHashSlots < 1 || c.MaxIndexes < 2 || (keyLayout{c.MaxHashSlots, c.MaxIndexes}).fileBytes() > math.MaxInt32:
 		return fmt.Errorf("store: MaxHashSlots is %d and MaxIndexes %d, must be at least 1 and 2, and 40 + 4 MaxHashSlots + 20 MaxIndexes below 2^31", c.MaxHashSlots, c.MaxIndexes)
 	case c.CheckpointEvery < 0 || c.QueueSyncEvery < 0 || c.QueueSyncBytes < 0:

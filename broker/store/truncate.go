@@ -164,7 +164,7 @@ func (j *TruncateJob) Run() error {
 			return err
 		}
 	}
-	return j.store.aux.syncUnits()
+	return j.store.aux.syncUnits(j.store.fsys)
 }
 
 // findKeys reads where the index files end.
@@ -223,7 +223,7 @@ func (j *TruncateJob) writeFloors() error {
 	if !wrote {
 		return nil
 	}
-	return j.store.aux.syncUnits()
+	return j.store.aux.syncUnits(j.store.fsys)
 }
 
 // lowerSlot makes the checkpoint say what is left.
@@ -299,21 +299,11 @@ func (j *TruncateJob) cutQueue(c *queueCut) error {
 		if err != nil || len(name) != 20 || base < keep {
 			continue
 		}
-		if q.file != nil && q.file.base == base {
-			j.forget(q.file)
-			q.file = nil
-		}
-		s.aux.unsynced = slices.DeleteFunc(s.aux.unsynced, func(f *queueFile) bool {
-			gone := f.retired && f.base == base && f.dir == dir
-			if gone {
-				f.f.Close()
-			}
-			return gone
-		})
+		s.aux.drop(func(f *queueFile) bool { return f.q == q && f.base == base })
 		if err := s.fsys.Remove(queueName(dir, base)); err != nil {
 			return err
 		}
-		s.noteDir(dir)
+		s.aux.noteDir(dir)
 	}
 	return j.zeroUnits(c, keep)
 }
@@ -326,27 +316,12 @@ func (j *TruncateJob) zeroUnits(c *queueCut, keep int64) error {
 	if base == keep {
 		return nil
 	}
-	if q.file == nil || q.file.base != base {
-		f, err := s.fsys.Open(queueName(q.dir(), base))
-		if err != nil {
-			return fmt.Errorf("open %s: %w", queueName(q.dir(), base), err)
-		}
-		q.file = &queueFile{dir: q.dir(), base: base, f: f}
+	f, err := s.aux.openExisting(q, base)
+	if err != nil {
+		return err
 	}
-	s.aux.unsyncedFile(q.file)
-	for _, length := range []int64{keep - base, size} {
-		if err := q.file.f.Truncate(length); err != nil {
-			return fmt.Errorf("zero %s: %w", queueName(q.dir(), base), err)
-		}
-	}
-	return nil
-}
-
-// forget closes a file that is going away.
-func (j *TruncateJob) forget(f *queueFile) {
-	a := &j.store.aux
-	a.unsynced = slices.DeleteFunc(a.unsynced, func(other *queueFile) bool { return other == f })
-	f.f.Close()
+	q.file = f
+	return f.zero(keep-base, size)
 }
 
 // Truncated tells the store how the TruncateJob ended. After an error it takes nothing more.
@@ -372,13 +347,14 @@ func (s *Store) Truncated(gen int32, err error) {
 	for _, q := range s.list {
 		q.window = nil
 		if q.dirty = q.saved < q.next; q.dirty {
-			s.dirty = append(s.dirty, q)
+			s.dirty = append(s.dirty, dirtyQueue{q, q.hot.at(q.saved).phys})
 			s.waiting += int(q.next - q.saved)
 		}
 		if q.known {
 			s.units, s.known = s.units+q.saved, s.known+1
 		}
 	}
+	slices.SortFunc(s.dirty, compareDirty)
 	j.cuts, j.drop, j.last, j.kept, j.segs = nil, nil, nil, nil, nil
 }
 

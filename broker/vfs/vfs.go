@@ -74,6 +74,26 @@ type noLock struct{}
 
 func (noLock) Close() error { return nil }
 
+// Parallel is what a file system can do whose calls wait for a disk: many of them take little longer beside each other than one of them, as a
+// disk brings many files to disk by one flush.
+type Parallel interface {
+	// Each calls do for every number from 0 to n - 1, several at once, until one fails, and returns an error of those that did.
+	Each(n int, do func(i int) error) error
+}
+
+// Each calls do for every number from 0 to n - 1 until one fails: several at once where fsys is Parallel, else one after the other.
+func Each(fsys FS, n int, do func(i int) error) error {
+	if p, ok := fsys.(Parallel); ok {
+		return p.Each(n, do)
+	}
+	for i := range n {
+		if err := do(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadFile returns the contents of the file name, which the caller owns.
 func ReadFile(fsys FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
