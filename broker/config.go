@@ -45,6 +45,7 @@ type Config struct {
 	// at once, and its consumer is sent to a slave. In RocketMQ accessMessageInMemoryMaxRatio percent of the machine's memory; 0:
 	// everything counts as in memory.
 	InMemoryBytes    int64
+	StoreReplies     bool  // storeReplyMessageEnable: what answers a message is stored, too
 	Permission       int32 // brokerPermission: of sends (2) and pulls (4)
 	ConfKept         bool  // changes of the configuration are put out as a Save of ConfName
 	ResetToZeroBelow bool  // 4.9.3 and before: an offset beyond the end of a queue that begins at 0 is reset to 0
@@ -64,17 +65,18 @@ type Config struct {
 
 // Limits bound every queue and buffer of a Node; what would go beyond is refused with SYSTEM_BUSY.
 type Limits struct {
-	Waiters    int // puts not yet answered
-	Polls      int // parked pulls
-	Topics     int
-	Groups     int
-	Queues     int32 // of one topic
-	GroupSize  int   // clients of one group
-	PullBytes  int   // of one answer
-	OffsetKeys int   // topic@group pairs with offsets
-	Inquiries  int   // requests that read the store
-	Relays     int   // requests passed on to clients and not answered
-	QueuePolls int   // parked pulls of one queue: all of them are answered by one message
+	Waiters     int // puts not yet answered
+	Polls       int // parked pulls
+	Topics      int
+	Groups      int
+	Queues      int32 // of one topic
+	GroupSize   int   // clients of one group
+	PullBytes   int   // of one answer
+	OffsetKeys  int   // topic@group pairs with offsets
+	Inquiries   int   // requests that read the store
+	Relays      int   // requests to clients that they have not answered
+	RelaysOfOne int   // ... to one of them
+	QueuePolls  int   // parked pulls of one queue: all of them are answered by one message
 
 	ControlBytes  int // body of a request that carries no message: it is read while nothing else is done
 	Subscriptions int // groups in one heartbeat, and topics of one of them
@@ -86,7 +88,7 @@ type Limits struct {
 // DefaultLimits are generous for a test cluster and small against memory.
 func DefaultLimits() Limits {
 	return Limits{Waiters: 1 << 20, Polls: 1 << 17, Topics: 10_000, Groups: 10_000, Queues: 1024, GroupSize: 10_000, PullBytes: 8 << 20, OffsetKeys: 100_000,
-		Inquiries: 1024, Relays: 1024, QueuePolls: 8192, ControlBytes: 1 << 20, Subscriptions: 1024, FilterBytes: 4 << 10, Locks: 10_000, LocksAtOnce: 1024}
+		Inquiries: 1024, Relays: 1 << 14, RelaysOfOne: 1024, QueuePolls: 8192, ControlBytes: 1 << 20, Subscriptions: 1024, FilterBytes: 4 << 10, Locks: 10_000, LocksAtOnce: 1024}
 }
 
 // DefaultConfig returns RocketMQ's defaults under the semantics of a profile.
@@ -95,6 +97,7 @@ func DefaultConfig(p durability.Profile) Config {
 		ClusterName: "DefaultCluster", BrokerName: "broker-a",
 		Choice:          durability.DefaultChoice(p),
 		AutoCreateTopic: true, AutoCreateGroup: true, DefaultQueues: 8,
+		StoreReplies:    true,
 		MaxMessageBytes: 4 << 20, MaxPullBytes: 256 << 10, MaxPullMessages: 32, DiskPullBytes: 64 << 10, DiskPullMessages: 8,
 		Permission:       remoting.PermRead | remoting.PermWrite,
 		RegisterInterval: 30 * time.Second, OffsetsInterval: 5 * time.Second, ChannelExpired: 120 * time.Second,

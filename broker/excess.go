@@ -29,7 +29,8 @@ func (l *Limits) excess(h *remoting.Heartbeat) string {
 // carriesMessages reports whether the body of a request is that of messages.
 func carriesMessages(code int32) bool {
 	switch code {
-	case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage:
+	case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage,
+		remoting.RequestSendReplyMessage, remoting.RequestSendReplyMessageV2:
 		return true
 	}
 	return false

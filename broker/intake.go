@@ -14,9 +14,10 @@ import (
 // Request is one frame of a burst with all that can be decoded without knowing the node's state.
 type Request struct {
 	Frame remoting.Frame
-	Send  Send                 // of the three send codes
+	Send  Send                 // of the three send codes, and of the two for reply messages
 	Pull  *remoting.PullHeader // of the two pull codes
 	Beat  *remoting.Heartbeat  // of a heartbeat; it shares no memory with the frame
+	Reply *remoting.SendHeader // of a reply message: the header that goes to the requester
 	Fault string               // why the header or the body is refused; empty when it is well formed
 	Code  int32                // response code that goes with Fault
 }
@@ -36,6 +37,7 @@ type Send struct {
 	Batch             bool
 	NoWait            bool // WAIT=false: acknowledged from the page cache
 	Delayed           bool // has a DELAY level above 0
+	Illegal           bool // the store would not take it, whatever its length
 	Type              MessageType
 	Count             int32  // records
 	UniqueKey         []byte // UNIQ_KEY of the message, or of the batch as a whole
@@ -57,12 +59,14 @@ type Intake struct {
 	scratch  []byte
 	records  []byte
 	added    []byte // properties that every message gets
+	toReply  int    // bytes of added that a reply message gets, too
 }
 
 func newIntake(n *Node, addr string) *Intake {
 	in := &Intake{cfg: &n.cfg, store: n.storeHost, storeV6: n.storeHostV6}
 	in.added = message.AppendProperty(in.added, message.PropertyRegion, "DefaultRegion")
 	in.added = message.AppendProperty(in.added, message.PropertyTrace, "true")
+	in.toReply = len(in.added)
 	in.added = message.AppendProperty(in.added, message.PropertyCluster, n.cfg.ClusterName)
 	if a, err := netip.ParseAddrPort(addr); err == nil {
 		in.host, in.hostV6 = message.HostOf(a)
@@ -98,7 +102,8 @@ func (in *Intake) Decode(b []byte) (requests []Request, n int, err error) {
 			continue
 		}
 		switch frame.Code {
-		case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage:
+		case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage,
+			remoting.RequestSendReplyMessage, remoting.RequestSendReplyMessageV2:
 			in.send(r)
 		case remoting.RequestPullMessage, remoting.RequestLitePullMessage:
 			in.pull(r)
@@ -150,6 +155,12 @@ func (in *Intake) send(r *Request) {
 		r.Fault, r.Code = err.Error(), remoting.ResponseSystemError
 		return
 	}
+	added := in.added
+	if code := r.Frame.Code; code == remoting.RequestSendReplyMessage || code == remoting.RequestSendReplyMessageV2 {
+		came := h
+		r.Reply, added = &came, added[:in.toReply]
+		h.Batch, h.SysFlag = false, 0 // what is stored of a reply has neither
+	}
 	r.Send = Send{
 		Topic: h.Topic, ProducerGroup: h.ProducerGroup, DefaultTopic: h.DefaultTopic, DefaultQueues: h.DefaultTopicQueueNums,
 		QueueID: h.QueueID, ReconsumeTimes: h.ReconsumeTimes, MaxReconsumeTimes: h.MaxReconsumeTimes,
@@ -158,6 +169,7 @@ func (in *Intake) send(r *Request) {
 	if r.Code, r.Fault = in.refusal(&h, r.Frame.Body); r.Fault != "" {
 		return
 	}
+	r.Send.Illegal = illegal(&h, len(added))
 	start := len(in.records)
 	record := message.Record{
 		QueueID: h.QueueID, Flag: h.Flag, SysFlag: h.SysFlag, BornTimestamp: h.BornTimestamp,
@@ -175,8 +187,14 @@ func (in *Intake) send(r *Request) {
 		}
 		r.Send.UniqueKey, _ = message.Property(h.Properties, message.PropertyUniqueKey)
 	} else {
-		added := r.Send.one(h.Properties)
-		record.Body, record.Properties = r.Frame.Body, in.complete(h.Properties, added)
+		set := r.Send.one(h.Properties)
+		record.Body, record.Properties = r.Frame.Body, in.complete(h.Properties, set, added)
+		if r.Reply != nil {
+			r.Reply.Properties = record.Properties
+		}
+		if r.Send.Illegal {
+			return
+		}
 		in.records = message.Append(in.records, &record)
 	}
 	r.Send.Records = in.records[start:len(in.records):len(in.records)]
@@ -209,16 +227,17 @@ func (s *Send) one(properties []byte) (set bool) {
 
 // complete returns the properties with those that the broker adds; set tells that some are there and are to be replaced.
 // Source: AbstractSendMessageProcessor.buildMsgContext, SendMessageProcessor.sendMessage (RocketMQ 5.3.3).
-func (in *Intake) complete(properties []byte, set bool) []byte {
+func (in *Intake) complete(properties []byte, set bool, added []byte) []byte {
 	start := len(in.scratch)
 	if !set {
-		in.scratch = message.JoinProperties(append(in.scratch, properties...), start, in.added)
+		in.scratch = message.JoinProperties(append(in.scratch, properties...), start, added)
 		return in.scratch[start:]
 	}
-	for _, name := range []string{message.PropertyRegion, message.PropertyTrace, message.PropertyCluster} {
-		properties = message.RemoveProperty(nil, properties, name)
+	for name, rest := []byte(nil), added; len(rest) > 0; {
+		name, _, rest = message.NextProperty(rest)
+		properties = message.RemoveProperty(nil, properties, string(name))
 	}
-	return append(properties, in.added...)
+	return append(properties, added...)
 }
 
 // batch encodes the messages of a client batch as ordinary records.

@@ -28,17 +28,24 @@ func (in *Intake) refusal(h *remoting.SendHeader, body []byte) (code int32, faul
 		return remoting.ResponseNoPermission, "the broker sending transaction message is forbidden"
 	case h.Batch && bytes.HasPrefix(h.Topic, retryPrefix) && !old:
 		return remoting.ResponseMessageIllegal, "batch request does not support retry group " + string(h.Topic)
-	case h.Batch && len(body) > in.cfg.MaxMessageBytes && !old:
-		return remoting.ResponseSystemError, "message body size exceeded"
 	}
-	level, isNumber := delayOf(h.Properties)
-	switch {
-	case !isNumber:
+	if _, isNumber := delayOf(h.Properties); !isNumber {
 		return remoting.ResponseSystemError, "the delay level is no number"
-	case h.Batch && level > 0, in.propertyBytes(h.Properties) > message.PropertiesMax, len(body) > in.cfg.MaxMessageBytes:
-		return remoting.ResponseMessageIllegal, in.illegal()
 	}
 	return 0, ""
+}
+
+// illegal reports whether the store would not take a message for its properties, to which the broker adds so many bytes, or for a
+// batch that is to be delayed.
+func illegal(h *remoting.SendHeader, added int) bool {
+	if propertyBytes(h.Properties, added) > message.PropertiesMax {
+		return true
+	}
+	if !h.Batch {
+		return false
+	}
+	level, _ := delayOf(h.Properties)
+	return level > 0
 }
 
 // invalidParameter is the code of a parameter that cannot be: 4.9 knows only that of an error of the broker.
@@ -51,8 +58,8 @@ func invalidParameter(old bool) int32 {
 
 // propertyBytes is the length of the properties with those that the broker adds, as the record holds them. The limit on it is that of
 // the record's format; 5.5.0 refuses from 66 bytes below it, and 4.9.7, which adds CLUSTER alone, takes 40 more of the client's (measured).
-func (in *Intake) propertyBytes(properties []byte) int {
-	n := len(properties) + len(in.added)
+func propertyBytes(properties []byte, added int) int {
+	n := len(properties) + added
 	if len(properties) > 0 && !message.PropertiesEnded(properties) {
 		n++
 	}
@@ -69,10 +76,18 @@ func delayOf(properties []byte) (level int64, ok bool) {
 	return level, err == nil
 }
 
-// illegal is what RocketMQ says of a message that it does not take. Source: SendMessageProcessor.handlePutMessageResult (5.5.0).
-func (in *Intake) illegal() string {
-	return fmt.Sprintf("the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length limit 32KB.",
-		in.cfg.MaxMessageBytes)
+// tooLong returns why a send is refused whose message the store would not take, by the limit of this moment; fault is empty when it would.
+// Source: SendMessageProcessor.sendBatchMessage, handlePutMessageResult (5.5.0).
+func (n *Node) tooLong(s *Send, bodyBytes int) (code int32, fault string) {
+	limit := n.cfg.MaxMessageBytes
+	switch {
+	case s.Batch && bodyBytes > limit && !n.cfg.isRocketMQ4():
+		return remoting.ResponseSystemError, "message body size exceeded"
+	case s.Illegal, bodyBytes > limit:
+		return remoting.ResponseMessageIllegal, fmt.Sprintf("the message is illegal, maybe msg body or properties length not matched. "+
+			"msg body length limit %dB, msg properties length limit 32KB.", limit)
+	}
+	return 0, ""
 }
 
 // topicFault says why a name can be no topic, in the words of 4.9 where old; empty when it can.

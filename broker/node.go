@@ -116,7 +116,7 @@ func New(cfg Config, st *store.Store, fsys vfs.FS, rng *rand.Rand) (*Node, error
 	n := &Node{
 		cfg: cfg, contract: cfg.Choice.Contract(), store: st, rng: rng,
 		topics: topicTable{byName: map[string]*topic{}}, groups: groupTable{byName: map[string]*group{}},
-		stats:   newStats(),
+		stats: newStats(), producers: producerTable{clients: map[string]*requester{}}, relays: relayTable{of: map[ConnID]int{}},
 		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{}, joined: map[ConnID]bool{}, away: map[string]bool{},
 	}
 	n.storeHost, n.storeHostV6 = message.HostOf(cfg.Addr)
@@ -279,6 +279,8 @@ func (n *Node) request(c ConnID, r *Request, out *Output) {
 	switch f.Code {
 	case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage:
 		n.send(c, r, out)
+	case remoting.RequestSendReplyMessage, remoting.RequestSendReplyMessageV2:
+		n.sendReply(c, r, out)
 	case remoting.RequestPullMessage, remoting.RequestLitePullMessage:
 		n.pull(c, r, out)
 	case remoting.RequestHeartBeat:

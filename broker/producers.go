@@ -14,7 +14,39 @@ type producers struct {
 }
 
 // producerTable is all producer groups by name. Source: ProducerManager (RocketMQ 5.3.3).
-type producerTable struct{ sorted []*producers }
+type producerTable struct {
+	sorted  []*producers
+	clients map[string]*requester // by client id: those that are in at least one group
+}
+
+// requester is a client that is in groups of producers: what answers its messages goes to it.
+type requester struct {
+	conn   ConnID // of its last heartbeat
+	groups int
+}
+
+// entered notes the heartbeat of a client that has entered so many groups more.
+func (t *producerTable) entered(id string, c ConnID, groups int) {
+	r := t.clients[id]
+	if r == nil {
+		if groups == 0 {
+			return
+		}
+		r = &requester{}
+		t.clients[id] = r
+	}
+	r.conn = c
+	r.groups += groups
+}
+
+// left notes that a client is no longer in a group.
+func (t *producerTable) left(id string) {
+	if r := t.clients[id]; r.groups > 1 {
+		r.groups--
+	} else {
+		delete(t.clients, id)
+	}
+}
 
 func (t *producerTable) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(t.sorted, name, func(e *producers, name string) int { return cmp.Compare(e.name, name) })
@@ -29,14 +61,23 @@ func (n *Node) joinProducer(c ConnID, name string, h *remoting.Heartbeat, f *rem
 		}
 		n.producers.sorted = slices.Insert(n.producers.sorted, at, &producers{name: name})
 	}
-	n.producers.sorted[at].join(c, h, f, n.conns[c], n.now, n.cfg.Limits.GroupSize)
+	p := n.producers.sorted[at]
+	before := len(p.clients)
+	p.join(c, h, f, n.conns[c], n.now, n.cfg.Limits.GroupSize)
+	n.producers.entered(h.ClientID, c, len(p.clients)-before)
 }
 
 // leaveProducers takes the members out for which gone says so, and forgets the groups that are empty then.
 func (n *Node) leaveProducers(gone func(*producers, *client) bool) {
 	left := false
 	for _, p := range n.producers.sorted {
-		left = p.without(func(e *client) bool { return gone(p, e) }) || left
+		left = p.without(func(e *client) bool {
+			out := gone(p, e)
+			if out {
+				n.producers.left(e.id)
+			}
+			return out
+		}) || left
 	}
 	if left {
 		n.producers.sorted = slices.DeleteFunc(n.producers.sorted, func(p *producers) bool { return len(p.clients) == 0 })

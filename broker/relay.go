@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"time"
 
 	"holdfast/broker/message"
@@ -16,16 +17,13 @@ type relay struct {
 	done func(answer *remoting.Frame, timeout bool, out *Output)
 }
 
-// relayTable is the relays that have not been answered, the oldest first.
-type relayTable struct{ pending []*relay }
+// patience is how long a relay waits for its answer.
+type patience uint8
 
-// deadline returns when the first relay gives up. There are few, with two timeouts.
-func (t *relayTable) deadline() (at time.Duration) {
-	for _, r := range t.pending {
-		at = earlier(at, r.until)
-	}
-	return at
-}
+const (
+	patient   patience = iota // relayTimeout
+	impatient                 // statusTimeout
+)
 
 // Timeouts of relays. Source: Broker2Client.callClient, getConsumeStatus (RocketMQ 5.3.3).
 const (
@@ -33,45 +31,98 @@ const (
 	statusTimeout = 5 * time.Second
 )
 
+// relayTable is the relays that have not been answered.
+type relayTable struct {
+	lanes [2][]*relay // by patience; in each both ids and deadlines rise
+	of    map[ConnID]int
+	size  int
+}
+
+// deadline returns when the first relay gives up; 0 when there is none.
+func (t *relayTable) deadline() (at time.Duration) {
+	for _, lane := range t.lanes {
+		if len(lane) > 0 {
+			at = earlier(at, lane[0].until)
+		}
+	}
+	return at
+}
+
+// full reports whether a client may not be asked now: too many requests wait for it, or for all clients.
+func (t *relayTable) full(c ConnID, l *Limits) bool {
+	return t.size >= l.Relays || t.of[c] >= l.RelaysOfOne
+}
+
 // relay sends a request to a client.
-func (n *Node) relay(to ConnID, code int32, fields func(*remoting.Writer), body []byte, timeout time.Duration, done func(*remoting.Frame, bool, *Output), out *Output) {
+func (n *Node) relay(to ConnID, code int32, fields func(*remoting.Writer), body []byte, p patience, done func(*remoting.Frame, bool, *Output), out *Output) {
 	n.pushes++
 	w := remoting.Begin(nil, &remoting.Frame{Code: code, Opaque: n.pushes, Version: remoting.Version, Language: remoting.Go})
 	fields(&w)
-	n.relays.pending = append(n.relays.pending, &relay{id: n.pushes, client: to, until: n.now.Mono + timeout, done: done})
+	timeout, t := [...]time.Duration{relayTimeout, statusTimeout}[p], &n.relays
+	t.lanes[p] = append(t.lanes[p], &relay{id: n.pushes, client: to, until: n.now.Mono + timeout, done: done})
+	t.of[to]++
+	t.size++
 	out.Replies = append(out.Replies, Reply{Conn: to, Kind: ReplyFrame, Push: true, Frame: w.Finish(body)})
+}
+
+// forget counts a relay that was taken out of its lane.
+func (t *relayTable) forget(r *relay) {
+	t.size--
+	if t.of[r.client]--; t.of[r.client] == 0 {
+		delete(t.of, r.client)
+	}
+}
+
+// take takes the relay out that a client answers; nil when it answers none.
+func (t *relayTable) take(c ConnID, id int32) *relay {
+	if t.of[c] == 0 {
+		return nil
+	}
+	for i, lane := range t.lanes {
+		at, found := slices.BinarySearchFunc(lane, id, func(r *relay, id int32) int { return int(r.id - id) }) // ids wrap around
+		if found && lane[at].client == c {
+			r := lane[at]
+			t.lanes[i] = slices.Delete(lane, at, at+1)
+			t.forget(r)
+			return r
+		}
+	}
+	return nil
 }
 
 // end takes the relays out for which over says so, and returns them.
 func (t *relayTable) end(over func(*relay) bool) (ended []*relay) {
-	kept := t.pending[:0]
-	for _, r := range t.pending {
-		if over(r) {
-			ended = append(ended, r)
-		} else {
-			kept = append(kept, r)
-		}
+	for i, lane := range t.lanes {
+		t.lanes[i] = slices.DeleteFunc(lane, func(r *relay) bool {
+			gone := over(r)
+			if gone {
+				ended = append(ended, r)
+				t.forget(r)
+			}
+			return gone
+		})
 	}
-	clear(t.pending[len(kept):])
-	t.pending = kept
 	return ended
 }
 
 // relayed takes what a client answers. An answer that nobody waits for is passed over.
 func (n *Node) relayed(c ConnID, f *remoting.Frame, out *Output) {
-	for _, r := range n.relays.end(func(r *relay) bool { return r.id == f.Opaque && r.client == c }) {
+	if r := n.relays.take(c, f.Opaque); r != nil {
 		r.done(f, false, out)
 	}
 }
 
 func (n *Node) relayLost(c ConnID, out *Output) {
+	if n.relays.of[c] == 0 {
+		return
+	}
 	for _, r := range n.relays.end(func(r *relay) bool { return r.client == c }) {
 		r.done(nil, false, out)
 	}
 }
 
 func (n *Node) relayTimeouts(out *Output) {
-	if len(n.relays.pending) == 0 {
+	if !due(n.relays.deadline(), n.now.Mono) {
 		return
 	}
 	for _, r := range n.relays.end(func(r *relay) bool { return r.until <= n.now.Mono }) {
@@ -91,7 +142,7 @@ func (n *Node) passOn(c ConnID, f *remoting.Frame, h *remoting.ClientHeader, fie
 	case to == nil:
 		n.refuse(c, f, remoting.ResponseSystemError, "The Consumer "+who+" not online", out)
 		return
-	case len(n.relays.pending) >= n.cfg.Limits.Relays:
+	case n.relays.full(to.conn, &n.cfg.Limits):
 		n.refuse(c, f, remoting.ResponseSystemBusy, "too many requests wait for clients", out)
 		return
 	case f.IsOneway():
@@ -102,7 +153,7 @@ func (n *Node) passOn(c ConnID, f *remoting.Frame, h *remoting.ClientHeader, fie
 		frame.Version, frame.Language = remoting.Version, remoting.Go
 		out.Replies = append(out.Replies, Reply{Conn: c, Kind: ReplyFrame, Frame: remoting.Append(nil, &frame)})
 	}
-	n.relay(to.conn, code, fields, body, relayTimeout, func(a *remoting.Frame, timeout bool, out *Output) {
+	n.relay(to.conn, code, fields, body, patient, func(a *remoting.Frame, timeout bool, out *Output) {
 		switch {
 		case a != nil:
 			back(*a, out)
@@ -176,7 +227,7 @@ func (n *Node) consumerStatus(c ConnID, f *remoting.Frame, out *Output) {
 			asked = append(asked, e)
 		}
 	}
-	if len(n.relays.pending)+len(asked) > n.cfg.Limits.Relays {
+	if n.relays.size+len(asked) > n.cfg.Limits.Relays {
 		n.refuse(c, f, remoting.ResponseSystemBusy, "too many requests wait for clients", out)
 		return
 	}
@@ -186,7 +237,7 @@ func (n *Node) consumerStatus(c ConnID, f *remoting.Frame, out *Output) {
 	ask := remoting.ConsumerStatusHeader{Topic: h.Topic, Group: h.Group}
 	for _, e := range asked {
 		id := e.id
-		n.relay(e.conn, remoting.RequestGetConsumerStatusFromClient, ask.Append, nil, statusTimeout, func(a *remoting.Frame, _ bool, out *Output) {
+		n.relay(e.conn, remoting.RequestGetConsumerStatusFromClient, ask.Append, nil, impatient, func(a *remoting.Frame, _ bool, out *Output) {
 			missing--
 			if a != nil && a.Code == remoting.ResponseSuccess {
 				if offsets, err := remoting.ParseClientStatus(a.Body); err == nil {

@@ -159,9 +159,13 @@ func (r *rig) frame(code int32, fields func(*remoting.Writer), body []byte) []by
 }
 
 func (r *rig) sendFrame(topic string, queueID int32, props, body string) []byte {
+	return r.sendFrameOf(remoting.RequestSendMessageV2, topic, queueID, props, body)
+}
+
+func (r *rig) sendFrameOf(code int32, topic string, queueID int32, props, body string) []byte {
 	h := remoting.SendHeader{ProducerGroup: []byte("p"), Topic: []byte(topic), DefaultTopic: []byte("TBW102"), DefaultTopicQueueNums: 4,
 		QueueID: queueID, Properties: []byte(props), MaxReconsumeTimes: remoting.NoLimit, BornTimestamp: 1}
-	return r.frame(remoting.RequestSendMessageV2, func(w *remoting.Writer) { h.Append(w, remoting.RequestSendMessageV2) }, []byte(body))
+	return r.frame(code, func(w *remoting.Writer) { h.Append(w, code) }, []byte(body))
 }
 
 func (r *rig) pullFrame(topic string, queueID int32, from int64, suspend time.Duration, tags string) []byte {
@@ -218,6 +222,9 @@ func (r *rig) trace(out *Output) string {
 	return b.String()
 }
 
+// propertyMarks makes properties readable.
+var propertyMarks = strings.NewReplacer("\x01", "=", "\x02", ";")
+
 // describe writes one reply as a line.
 func (r *rig) describe(reply *Reply) string {
 	raw, err := r.machine.AppendReply(nil, reply)
@@ -230,7 +237,7 @@ func (r *rig) describe(reply *Reply) string {
 	}
 	head := fmt.Sprintf("%d <- #%d %s", reply.Conn, f.Opaque, f.CodeName())
 	for field, rest, ok := f.Ext.Next(); ok; field, rest, ok = rest.Next() {
-		head += fmt.Sprintf(" %s=%s", field.Key, field.Text())
+		head += fmt.Sprintf(" %s=%s", field.Key, propertyMarks.Replace(string(field.Text())))
 	}
 	if len(f.Remark) > 0 {
 		head += fmt.Sprintf(" %q", f.Remark)

@@ -201,7 +201,12 @@ func (n *Node) deliverOne(l *level, out *Output) bool {
 		return true
 	}
 	record.Topic, record.QueueID = bytes.Clone(name), int32(queueID) // DELAY stays, as in RocketMQ: consumers see it
-	if _, err := n.append(q, message.Append(nil, &record)); err != nil {
+	if n.full {
+		err = store.ErrBusy
+	} else {
+		_, _, err = n.append(q, MessageDelay, message.Append(nil, &record), 1)
+	}
+	if err != nil {
 		l.due = n.now.Mono + deliverRetry
 		return false
 	}
@@ -226,24 +231,6 @@ func (n *Node) confirmDelayed() {
 			n.delayed.dirty = true
 		}
 	}
-}
-
-// append stores one delayed message, for which no client waits.
-func (n *Node) append(q *queue, record []byte) (queueOffset int64, err error) {
-	if n.full {
-		return 0, store.ErrBusy
-	}
-	phys, queueOffset, err := n.store.Append(q.store, record, 1, n.now.Wall)
-	if err != nil {
-		return 0, err
-	}
-	n.marks.Appended = phys + int64(len(record))
-	n.arrived(q)
-	n.stats.puts.add(n.now.Mono, 1)
-	n.stats.bytes += uint64(len(record))
-	q.topic.in[MessageDelay].add(1, len(record))
-	q.topic.trend = q.topic.trend.count(n.now.Mono, 1)
-	return queueOffset, nil
 }
 
 // restart forgets what was read of a log that may be another one now, and progress that is not sure, or beyond its end: a

@@ -118,10 +118,13 @@ func (r *rig) command(words []string) string {
 	q, _ := strconv.Atoi(queue)
 	conn := ConnID(number(1))
 	switch words[0] {
-	case "send": // send CONN TOPIC/QUEUE BODY [PROPERTY=VALUE]...
+	case "send", "send-reply": // send CONN TOPIC/QUEUE BODY [PROPERTY=VALUE]...
 		props := ""
 		for _, w := range words[min(4, len(words)):] {
 			props += strings.Replace(w, "=", "\x01", 1) + "\x02"
+		}
+		if words[0] == "send-reply" {
+			return r.receive(conn, r.sendFrameOf(remoting.RequestSendReplyMessageV2, topic, int32(q), props, arg(3)))
 		}
 		return r.receive(conn, r.sendFrame(topic, int32(q), props, arg(3)))
 	case "pull": // pull CONN TOPIC/QUEUE FROM SUSPEND [TAGS]

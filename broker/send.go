@@ -12,31 +12,16 @@ import (
 	"holdfast/broker/store"
 )
 
-// send serves the three send codes: checks, appends, and enlists the put with the waiters; its reply leaves when the
+// send serves the three codes of sends: checks, appends, and enlists the put with the waiters; its reply leaves when the
 // contract is kept. Order of checks and codes: SendMessageProcessor, AbstractSendMessageProcessor.msgCheck,
 // HookUtils.checkBeforePutMessage (RocketMQ 5.3.3).
 func (n *Node) send(c ConnID, r *Request, out *Output) {
 	s, f := &r.Send, &r.Frame
-	if n.role == roleSlave {
-		n.refuse(c, f, remoting.ResponseSystemBusy, "[REJECTREQUEST]system busy, start flow control for a while", out)
-		return
+	t, code, fault := n.admit(c, r, out)
+	if fault == "" {
+		code, fault = n.tooLong(s, len(f.Body))
 	}
-	if r.Fault != "" {
-		n.refuse(c, f, r.Code, r.Fault, out)
-		return
-	}
-	if n.cfg.Permission&remoting.PermWrite == 0 && n.ordered(s.Topic) {
-		n.refuse(c, f, remoting.ResponseNoPermission, "the broker["+n.cfg.Addr.Addr().String()+"] sending message is forbidden", out)
-		return
-	}
-	t := n.topics.get(s.Topic)
-	if t == nil {
-		if t = n.autoCreate(s, out); t == nil {
-			n.refuse(c, f, remoting.ResponseTopicNotExist, "topic["+string(s.Topic)+"] not exist, apply first please!", out)
-			return
-		}
-	}
-	if code, fault := n.place(c, s, t); fault != "" {
+	if fault != "" {
 		n.refuse(c, f, code, fault, out)
 		return
 	}
@@ -49,6 +34,26 @@ func (n *Node) send(c ConnID, r *Request, out *Output) {
 		return
 	}
 	n.put(c, f, t, &placed{kind: s.Type, queueID: s.QueueID, told: s.QueueID, records: s.Records, count: int(s.Count), noWait: s.NoWait, unique: s.UniqueKey}, out)
+}
+
+// admit returns the topic of a send whose queue is chosen, made where that is allowed; or why the send is refused.
+func (n *Node) admit(c ConnID, r *Request, out *Output) (t *topic, code int32, fault string) {
+	s := &r.Send
+	switch {
+	case n.role == roleSlave:
+		return nil, remoting.ResponseSystemBusy, "[REJECTREQUEST]system busy, start flow control for a while"
+	case r.Fault != "":
+		return nil, r.Code, r.Fault
+	case n.cfg.Permission&remoting.PermWrite == 0 && n.ordered(s.Topic):
+		return nil, remoting.ResponseNoPermission, "the broker[" + n.cfg.Addr.Addr().String() + "] sending message is forbidden"
+	}
+	if t = n.topics.get(s.Topic); t == nil {
+		if t = n.autoCreate(s, out); t == nil {
+			return nil, remoting.ResponseTopicNotExist, "topic[" + string(s.Topic) + "] not exist, apply first please!"
+		}
+	}
+	code, fault = n.place(c, s, t)
+	return t, code, fault
 }
 
 // placed is what is put, and where.
@@ -115,40 +120,12 @@ func setQueueID(records []byte, n int, queueID int32) {
 
 // put appends records and enlists the reply. Either all of them are stored or none.
 func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, p *placed, out *Output) {
-	if n.control.fenced(n.now.Mono) {
-		n.refuse(c, f, remoting.ResponseServiceNotAvailable, "the controller was not reached in time: another broker may be the master", out)
+	phys, queueOffset, code, fault := n.accept(t, p)
+	if fault != "" {
+		n.refuse(c, f, code, fault, out)
 		return
 	}
-	if n.full || n.crowded {
-		n.refuse(c, f, remoting.ResponseServiceNotAvailable, n.space.refusal(), out)
-		return
-	}
-	if status := n.contract.Ack.Admit(&n.marks); status != durability.StatusOK {
-		n.refuse(c, f, remoting.ResponseSystemError, "in-sync replicas not enough", out)
-		return
-	}
-	if n.waiters.len() >= n.cfg.Limits.Waiters {
-		n.refuse(c, f, remoting.ResponseSystemBusy, "[OVERLOAD]too many sends wait for their acknowledgement", out)
-		return
-	}
-	q, err := n.queue(t, p.queueID)
-	if err != nil {
-		n.refuse(c, f, remoting.ResponseInvalidParameter, err.Error(), out)
-		return
-	}
-	phys, queueOffset, err := n.store.Append(q.store, p.records, p.count, n.now.Wall)
-	if err != nil {
-		n.refuse(c, f, appendCode(err), err.Error(), out)
-		return
-	}
-	end := phys + int64(len(p.records))
-	n.marks.Appended = end
-	n.arrived(q)
-	n.stats.puts.add(n.now.Mono, uint64(p.count))
-	n.stats.bytes += uint64(len(p.records))
-	t.in[p.kind].add(p.count, len(p.records))
-	t.trend = t.trend.count(n.now.Mono, p.count)
-	w := n.contract.Ack.Enlist(&n.marks, end, !p.noWait, n.now.Mono)
+	w := n.contract.Ack.Enlist(&n.marks, n.marks.Appended, !p.noWait, n.now.Mono)
 	reply := Reply{Conn: c, Opaque: f.Opaque, Form: f.Form, Kind: ReplyPut, QueueID: p.told, QueueOffset: queueOffset, PhysOffset: phys}
 	reply.setUnique(p.unique)
 	if f.IsOneway() {
@@ -158,6 +135,44 @@ func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, p *placed, out *Output
 		reply.More = furtherOffsets(p.records, phys)
 	}
 	n.waiters.add(w, reply)
+}
+
+// accept stores records, all of them or none, and returns the offsets of the first one; fault says why none is stored.
+func (n *Node) accept(t *topic, p *placed) (phys, queueOffset int64, code int32, fault string) {
+	switch {
+	case n.control.fenced(n.now.Mono):
+		return 0, 0, remoting.ResponseServiceNotAvailable, "the controller was not reached in time: another broker may be the master"
+	case n.full || n.crowded:
+		return 0, 0, remoting.ResponseServiceNotAvailable, n.space.refusal()
+	case n.contract.Ack.Admit(&n.marks) != durability.StatusOK:
+		return 0, 0, remoting.ResponseSystemError, "in-sync replicas not enough"
+	case n.waiters.len()+n.relays.size >= n.cfg.Limits.Waiters: // a reply message that waits for a client is a waiter afterwards
+		return 0, 0, remoting.ResponseSystemBusy, "[OVERLOAD]too many sends wait for their acknowledgement"
+	}
+	q, err := n.queue(t, p.queueID)
+	if err != nil {
+		return 0, 0, remoting.ResponseInvalidParameter, err.Error()
+	}
+	phys, queueOffset, err = n.append(q, p.kind, p.records, p.count)
+	if err != nil {
+		return 0, 0, appendCode(err), err.Error()
+	}
+	return phys, queueOffset, 0, ""
+}
+
+// append puts records behind a queue, all of them or none, and counts them.
+func (n *Node) append(q *queue, kind MessageType, records []byte, count int) (phys, queueOffset int64, err error) {
+	phys, queueOffset, err = n.store.Append(q.store, records, count, n.now.Wall)
+	if err != nil {
+		return 0, 0, err
+	}
+	n.marks.Appended = phys + int64(len(records))
+	n.arrived(q)
+	n.stats.puts.add(n.now.Mono, uint64(count))
+	n.stats.bytes += uint64(len(records))
+	q.topic.in[kind].add(count, len(records))
+	q.topic.trend = q.topic.trend.count(n.now.Mono, count)
+	return phys, queueOffset, nil
 }
 
 // furtherOffsets returns the physical offsets of all records but the first.

@@ -24,7 +24,7 @@ var sessionFields = map[string][]string{
 	"queueOffset": {"0", "1", "-1", "5", "9223372036854775807", "-9223372036854775808"}, "commitOffset": {"0", "1", "-1", "9223372036854775807"},
 	"offset": {"0", "1", "57", "-1", "9223372036854775807"}, "maxMsgNums": {"32", "0", "-1", "2147483647"}, "sysFlag": {"0", "1", "2", "4", "6", "7", "-1"}, "f": {"0", "1", "4", "8", "16", "-1"},
 	"suspendTimeoutMillis": {"0", "15000", "-1", "9223372036854775807"}, "subscription": {"*", "a || b", "", "||"}, "subVersion": {"0", "9"}, "expressionType": {"TAG", "SQL92", ""},
-	"g": {"0", "1", "9223372036854775807"}, "h": {"0", "-1"}, "i": {"", "DELAY\x013\x02", "DELAY\x01x\x02", "TAGS\x01a\x02", "KEYS\x01k k\x02WAIT\x01false\x02", "\x01\x02"}, "j": {"0", "1", "16", "-1"},
+	"g": {"0", "1", "9223372036854775807"}, "h": {"0", "-1"}, "i": {"", "DELAY\x013\x02", "DELAY\x01x\x02", "TAGS\x01a\x02", "KEYS\x01k k\x02WAIT\x01false\x02", "\x01\x02", "REPLY_TO_CLIENT\x01c\x02"}, "j": {"0", "1", "16", "-1"},
 	"k": {"false", "true"}, "l": {"0", "16", "-1"}, "m": {"false", "true"}, "delayLevel": {"0", "3", "-1", "99"}, "maxReconsumeTimes": {"0", "16", "-1"}, "originTopic": {"T", ""},
 	"clientID": {"c", "d", ""}, "clientId": {"c", ""}, "producerGroup": {"p", ""}, "timestamp": {"0", "-1", "1700000000000", "9223372036854775807"}, "boundaryType": {"lower", "UPPER", ""},
 	"key": {"k", ""}, "maxNum": {"32", "0", "-1"}, "beginTimestamp": {"0", "-1"}, "endTimestamp": {"9223372036854775807", "0"}, "msgId": {"", "00"},
@@ -69,7 +69,8 @@ var sessionCodes = func() (codes []int32) {
 
 // sessionOften are the requests that clients make most.
 var sessionOften = []int32{remoting.RequestSendMessageV2, remoting.RequestSendMessageV2, remoting.RequestPullMessage, remoting.RequestPullMessage, remoting.RequestHeartBeat,
-	remoting.RequestUpdateConsumerOffset, remoting.RequestConsumerSendMsgBack, remoting.RequestLockBatchMQ, remoting.RequestUpdateAndCreateTopic, remoting.RequestDeleteTopicInBroker}
+	remoting.RequestUpdateConsumerOffset, remoting.RequestConsumerSendMsgBack, remoting.RequestLockBatchMQ, remoting.RequestUpdateAndCreateTopic, remoting.RequestDeleteTopicInBroker,
+	remoting.RequestSendReplyMessage, remoting.RequestSendReplyMessageV2}
 
 // sessionNames are those that brokers and tools make most of a name server and a controller.
 var sessionNames = []int32{remoting.RequestRegisterBroker, remoting.RequestUnregisterBroker, remoting.RequestPutKVConfig, remoting.RequestPutKVConfig, remoting.RequestDeleteKVConfig,
@@ -83,6 +84,7 @@ type session struct {
 	kind   *sessionKind
 	bodies []string
 	owed   map[int32]ConnID // requests without an answer, by opaque
+	pushed []int32          // requests to clients, which may have been answered
 	open   []ConnID
 	last   ConnID
 
@@ -206,13 +208,22 @@ func (s *session) request() {
 	in.Reset()
 }
 
-// wellFormed is a send or a pull as clients make them: of fields drawn one by one hardly any would be.
+// wellFormed is a send, a pull, a reply message or an answer as clients make them: of fields drawn one by one hardly any would be.
 func (s *session) wellFormed(c ConnID) (frame []byte) {
 	topic := rapid.SampledFrom([]string{"T", "U"}).Draw(s.rt, "topic")
 	queueID := rapid.Int32Range(0, 1).Draw(s.rt, "queue")
-	if rapid.Bool().Draw(s.rt, "send") {
+	switch what := rapid.IntRange(0, 6).Draw(s.rt, "what"); {
+	case what == 0 && len(s.pushed) > 0:
+		to := rapid.SampledFrom(s.pushed).Draw(s.rt, "answers")
+		return remoting.AppendReply(nil, remoting.JSON, rapid.Int32Range(0, 1).Draw(s.rt, "says"), to, "", nil)
+	case what == 0:
+		beat := remoting.Heartbeat{ClientID: "c", Producers: []string{"p"}}
+		frame = s.frame(remoting.RequestHeartBeat, nil, beat.Append(nil))
+	case what == 1:
+		frame = s.sendFrameOf(remoting.RequestSendReplyMessageV2, topic, queueID, rapid.SampledFrom([]string{"REPLY_TO_CLIENT\x01c\x02", "REPLY_TO_CLIENT\x01d\x02", ""}).Draw(s.rt, "properties"), "r")
+	case what <= 3:
 		frame = s.sendFrame(topic, queueID, rapid.SampledFrom([]string{"", "TAGS\x01a\x02", "DELAY\x013\x02"}).Draw(s.rt, "properties"), "m")
-	} else {
+	default:
 		suspend := rapid.SampledFrom([]time.Duration{0, time.Second, time.Minute, 10 * time.Minute}).Draw(s.rt, "suspend")
 		frame = s.pullFrame(topic, queueID, rapid.Int64Range(0, 3).Draw(s.rt, "from"), suspend, rapid.SampledFrom([]string{"*", "a"}).Draw(s.rt, "tags"))
 	}
@@ -229,6 +240,9 @@ func (s *session) check() {
 	s.got = nil
 	for i := range got {
 		r := &got[i]
+		if f, _, err := remoting.Decode(r.Frame); r.Push && err == nil {
+			s.pushed = append(s.pushed, f.Opaque)
+		}
 		if r.Push || r.Conn == 0 || !slices.Contains(s.open, r.Conn) {
 			continue
 		}

@@ -90,6 +90,7 @@ func clientSettings() []Setting {
 		dynamic(setting.Whole("maxTransferBytesOnMessageInDisk", func(c *Config) *int { return &c.DiskPullBytes }, 1, 8<<20)),
 		dynamic(setting.Whole("maxTransferCountOnMessageInDisk", func(c *Config) *int32 { return &c.DiskPullMessages }, 1, 1<<16)),
 		dynamic(setting.Whole("holdfastAccessMessageInMemoryMaxBytes", func(c *Config) *int64 { return &c.InMemoryBytes }, 0, 1<<50)),
+		dynamic(setting.Bool("storeReplyMessageEnable", func(c *Config) *bool { return &c.StoreReplies })),
 		dynamic(setting.Millis("registerNameServerPeriod", func(c *Config) *time.Duration { return &c.RegisterInterval }, 1)),
 		dynamic(setting.Millis("flushConsumerOffsetInterval", func(c *Config) *time.Duration { return &c.OffsetsInterval }, 1)),
 		dynamic(setting.Millis("channelExpiredTimeout", func(c *Config) *time.Duration { return &c.ChannelExpired }, 1)),

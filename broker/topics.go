@@ -107,6 +107,7 @@ func presetTopics(cfg *Config) []remoting.TopicConfig {
 		set(cfg.BrokerName, 1, readWrite|remoting.PermInherit),
 		set("SELF_TEST_TOPIC", 1, readWrite),
 		set("OFFSET_MOVED_EVENT", 1, readWrite),
+		set(cfg.ClusterName+"_REPLY_TOPIC", 1, readWrite),
 	}
 	if cfg.AutoCreateTopic {
 		topics = append(topics, set(templateTopic, cfg.DefaultQueues, readWrite|remoting.PermInherit))

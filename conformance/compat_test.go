@@ -154,11 +154,11 @@ func storeGolden(t *testing.T, path string, got sight) {
 	if !strings.HasPrefix(*systemFlag, "rocketmq") {
 		t.Fatal("-record needs -system rocketmq:5.5.0: goldens are what Apache's own broker does")
 	}
-	addTo(t, path, got)
+	addTo(t, path, got, true)
 }
 
-// addTo adds what was seen to a file, and returns all of it: cases anew, response codes beside those that were seen before.
-func addTo(t *testing.T, path string, got sight) sight {
+// addTo adds what was seen to a file, and returns all of it: cases anew, response codes beside those that were seen before, or anew.
+func addTo(t *testing.T, path string, got sight, beside bool) sight {
 	t.Helper()
 	all := sight{Saw: map[string]map[string]any{}, Codes: map[string]map[string][]int{}}
 	if _, err := os.Stat(path); err == nil {
@@ -171,7 +171,7 @@ func addTo(t *testing.T, path string, got sight) sight {
 		maps.Copy(all.Saw[client], got.Saw[client])
 	}
 	for client := range got.Codes {
-		if all.Codes[client] == nil {
+		if all.Codes[client] == nil || !beside {
 			all.Codes[client] = map[string][]int{}
 		}
 		for code, answers := range got.Codes[client] {

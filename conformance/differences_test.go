@@ -4,7 +4,6 @@ package conformance
 var differences = map[string]string{
 	"UPDATE_BROKER_CONFIG":            "16 for a key that does not change at run time, such as maxMessageSize",
 	"own-admin":                       "the groups that Apache's broker has from the start, such as TOOLS_CONSUMER, are made here when they are first used",
-	"request-reply":                   "SEND_REPLY_MESSAGE is refused, so no reply comes",
 	"mqadmin brokerStatus":            "commitLogDiskRatio and consumeQueueDiskRatio are missing",
 	"mqadmin clusterList":             "the version is that of holdfast; 4.9.7 shows an exception beside Apache's 5.5.0, which spells a key otherwise, and none here",
 	"mqadmin consumerProgress":        "the group's retry topic is listed before anything was read of it",

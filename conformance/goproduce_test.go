@@ -99,6 +99,7 @@ func goNewTopic(t *testing.T, c *goCase) map[string]any {
 	put := c.producer(t, producer.WithQueueSelector(producer.NewRoundRobinQueueSelector()))
 	first := put(primitive.NewMessage(c.topic, []byte("first")))
 	first, _, _ = strings.Cut(first, " ")
+	c.listed(t, c.topic)
 	r, err := c.admin(t).FetchPublishMessageQueues(context.Background(), c.topic)
 	if err != nil {
 		t.Fatal(err)

@@ -83,6 +83,17 @@ func limits() []beyond {
 		{name: "delay level -1", fields: map[string]string{"properties": "DELAY\x01-1\x02"}},
 		{name: "delay level that is no number", fields: map[string]string{"properties": "DELAY\x01soon\x02"}},
 	}
+	reply := func(code int, name, properties string) {
+		fields := at("holdfast_REPLY_TOPIC")
+		fields["properties"] = properties
+		all = append(all, beyond{name: name, code: code, fields: fields})
+	}
+	reply(325, "reply to nobody", "CORRELATION_ID\x017\x02")
+	reply(325, "reply to a client that is not there", "REPLY_TO_CLIENT\x01127.0.0.1@1\x02")
+	reply(324, "reply with long names", "REPLY_TO_CLIENT\x01127.0.0.1@1\x02")
+	all = append(all, beyond{name: "reply without a body", code: 325, fields: at("holdfast_REPLY_TOPIC"), body: []byte{}},
+		beyond{name: "reply to a topic with a dot", code: 325, fields: at("a.b")},
+		beyond{name: "reply to queue 1000", code: 325, fields: queue("holdfast_REPLY_TOPIC", 1000)})
 	for _, system := range []string{"TBW102", "SCHEDULE_TOPIC_XXXX", "BenchmarkTest", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRACE_TOPIC",
 		"RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT"} {
 		all = append(all, beyond{name: "system topic " + system, fields: at(system)})
@@ -165,7 +176,11 @@ func answersTo(t *testing.T, w *world) map[string]string {
 			"bornTimestamp": "1700000000000", "flag": "0", "properties": "", "reconsumeTimes": "0", "unitMode": "false", "maxReconsumeTimes": "16", "batch": "false",
 		}}
 		maps.Copy(f.ExtFields, l.fields)
-		if l.code != 0 {
+		switch l.code {
+		case 0:
+		case 324:
+			f.Code = l.code
+		default:
 			f.Code, f.ExtFields = l.code, shortNames(f.ExtFields)
 		}
 		if l.body != nil {

@@ -120,7 +120,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`(?m)^(\s+at |\s+\.\.\. |For more information|Caused by: ).*\n`), ""},
 	{regexp.MustCompile(`(?m)^.*(WARNING|SLF4J|RocketMQLog|log4j).*\n`), ""},
 	{regexp.MustCompile(`/?\d+\.\d+\.\d+\.\d+:\d+`), "ADDR"},
-	{regexp.MustCompile(`\S+@witness\d+`), "CLIENT"},
+	{regexp.MustCompile(`\S+@witness[\d-]+`), "CLIENT"},
 	{regexp.MustCompile(`\b[0-9A-F]{32,}\b`), "ID"},
 	{regexp.MustCompile(`(?m)^\d{4} +CLIENT`), "CLIENT"},
 	{regexp.MustCompile(`(?m)(CommitLog Offset:\s+|@)\d+\s*$`), "${1}N"},

@@ -21,6 +21,8 @@ const (
 	PropertyMaxReconsumeTimes = "MAX_RECONSUME_TIMES"
 	PropertyCluster           = "CLUSTER"
 	PropertyShardingKey       = "__SHARDINGKEY"
+	PropertyReplyToClient     = "REPLY_TO_CLIENT" // client id of who waits for a reply
+	PropertyPushReplyTime     = "PUSH_REPLY_TIME" // when the broker passed a reply on
 )
 
 const (

@@ -3,7 +3,7 @@ package remoting
 // NoLimit stands for an absent MaxReconsumeTimes: the limit of the subscription group counts.
 const NoLimit int32 = -1
 
-// SendHeader is the header of SEND_MESSAGE, SEND_MESSAGE_V2 and SEND_BATCH_MESSAGE. Its texts alias the frame, or the
+// SendHeader is the header of SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE and of the two codes for reply messages. Its texts alias the frame, or the
 // scratch of ParseSend.
 // Source: SendMessageRequestHeader, SendMessageRequestHeaderV2 (RocketMQ 5.3.3).
 type SendHeader struct {
@@ -36,7 +36,7 @@ var (
 func ParseSend(code int32, e Ext, h *SendHeader, scratch []byte) ([]byte, error) {
 	*h = SendHeader{MaxReconsumeTimes: NoLimit}
 	p := parser{scratch: scratch}
-	long := code == RequestSendMessage
+	long := code == RequestSendMessage || code == RequestSendReplyMessage
 	var f Field
 	for c := e.walk(); c.next(&f); {
 		if long {
@@ -125,7 +125,7 @@ func (h *SendHeader) short(p *parser, f *Field, name byte) {
 // Append appends h's fields with the names that the request code asks for.
 func (h *SendHeader) Append(w *Writer, code int32) {
 	names := &sendShortNames
-	if code == RequestSendMessage {
+	if code == RequestSendMessage || code == RequestSendReplyMessage {
 		names = &sendLongNames
 	}
 	w.Text(names[0], h.ProducerGroup)
@@ -167,13 +167,18 @@ type SendReply struct {
 func AppendSendReply(dst []byte, form Form, code, opaque int32, r *SendReply) []byte {
 	head := Frame{Code: code, Opaque: opaque, Flag: FlagResponse, Version: Version, Language: Go, Form: form}
 	w := Begin(dst, &head)
+	r.Append(&w)
+	return w.Finish(nil)
+}
+
+// Append appends r's fields, and those that all replies to sends have.
+func (r *SendReply) Append(w *Writer) {
 	w.Text("msgId", r.MsgID)
 	w.Int("queueId", int64(r.QueueID))
 	w.Int("queueOffset", r.QueueOffset)
 	w.OptionalText("transactionId", r.TransactionID)
 	w.String("MSG_REGION", "DefaultRegion") // as in the message's properties; without TRACE_ON the Go client says that nothing is traced
 	w.String("TRACE_ON", "true")
-	return w.Finish(nil)
 }
 
 var sendReplyRequired = []string{"msgId", "queueId", "queueOffset"}

@@ -2,11 +2,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.utils.MessageUtil;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -71,32 +75,54 @@ final class Again {
         return saw;
     }
 
+    /** A question is answered, and once more when who asked is gone. */
     static Map<String, Object> requestReply(Witness.Args a) throws Exception {
         DefaultMQProducer replies = Clients.newProducer(a.get("ns"), "replies");
+        BlockingQueue<MessageExt> questions = new LinkedBlockingQueue<>();
+        BlockingQueue<String> results = new LinkedBlockingQueue<>();
         DefaultMQPushConsumer c = Clients.push(a, a.get("group"));
         c.subscribe(a.get("topic"), "*");
         c.registerMessageListener((MessageListenerConcurrently) (msgs, context) -> {
-            try {
-                for (MessageExt m : msgs) {
-                    replies.send(MessageUtil.createReplyMessage(m, ("answer to " + Clients.text(m)).getBytes()));
-                }
-            } catch (Exception e) {
-                e.printStackTrace();
+            for (MessageExt m : msgs) {
+                results.add(answer(replies, m, 50));
+                questions.add(m);
             }
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         c.start();
         Groups.awaitQueues(c, a.get("topic"), 1, 15);
         DefaultMQProducer requests = Clients.newProducer(a.get("ns"), "requests");
+        String reply;
         try {
-            Message reply = requests.request(Clients.message(a.get("topic"), "a question"), 15000);
-            return Witness.seen("reply", new String(reply.getBody()));
+            reply = Clients.tell((MessageExt) requests.request(Clients.message(a.get("topic"), "a question"), 15000));
         } catch (Exception e) {
-            return Witness.seen("reply", Witness.error(e).replaceAll("<[^>]*>", "<...>").replaceAll("\\d+ ms", "... ms"));
-        } finally {
-            c.shutdown();
-            requests.shutdown();
-            replies.shutdown();
+            reply = Witness.error(e).replaceAll("<[^>]*>", "<...>").replaceAll("\\d+ ms", "... ms");
+        }
+        requests.shutdown();
+        MessageExt question = questions.poll(15, TimeUnit.SECONDS);
+        Map<String, Object> saw = Witness.seen("reply", reply, "result", results.poll(), "afterwards", question == null ? "no question" : answer(replies, question, 0));
+        c.shutdown();
+        replies.shutdown();
+        return saw;
+    }
+
+    /** Answers a message, again while the broker does not know who asked: a client may ask before its first heartbeat. */
+    private static String answer(DefaultMQProducer replies, MessageExt m, int again) {
+        for (int i = 0;; i++) {
+            try {
+                SendResult r = replies.send(MessageUtil.createReplyMessage(m, ("answer to " + Clients.text(m)).getBytes()));
+                return Clients.result(r).replaceAll(" offset \\d+", ""); // every client's replies are there
+            } catch (Exception e) {
+                String error = Witness.error(e).replaceAll("<.*>", "<who asked>");
+                if (i == again || !error.endsWith("not found.")) {
+                    return error;
+                }
+            }
+            try {
+                Thread.sleep(100);
+            } catch (InterruptedException e) {
+                return Witness.error(e);
+            }
         }
     }
 }

@@ -31,9 +31,9 @@ final class Clients {
     private Clients() {
     }
 
-    /** Returns a name that no other client of this process has. */
+    /** Returns a name that no other client has. */
     static String name() {
-        return "witness" + COUNT.incrementAndGet();
+        return "witness" + COUNT.incrementAndGet() + "-" + ProcessHandle.current().pid(); // one of another process would get its replies
     }
 
     /** Returns the producer that cases share: it tries once, and leaves all limits to the broker. */
@@ -211,7 +211,7 @@ final class Clients {
     static String tell(MessageExt m) {
         Map<String, String> properties = new TreeMap<>(m.getProperties());
         properties.keySet().removeAll(Arrays.asList("MIN_OFFSET", "MAX_OFFSET", "CONSUME_START_TIME"));
-        for (String id : Arrays.asList("UNIQ_KEY", "ORIGIN_MESSAGE_ID", "DLQ_ORIGIN_MESSAGE_ID", "CORRELATION_ID", "REPLY_TO_CLIENT", "PUSH_REPLY_TIME")) {
+        for (String id : Arrays.asList("UNIQ_KEY", "ORIGIN_MESSAGE_ID", "DLQ_ORIGIN_MESSAGE_ID", "CORRELATION_ID", "REPLY_TO_CLIENT", "PUSH_REPLY_TIME", "ARRIVE_TIME")) {
             properties.computeIfPresent(id, (key, value) -> "set");
         }
         return "queue " + m.getQueueId() + " offset " + m.getQueueOffset() + " topic " + topic(m.getTopic()) + " body " + text(m) + " flag " + m.getFlag()
