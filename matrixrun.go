@@ -238,7 +238,10 @@ func (p *matrixPlan) enoughSpace() error {
 	}
 	free, err := host.Free(p.out)
 	if err == nil && free < need {
-		err = fmt.Errorf("--out %s: %d MiB free, %d MiB needed; choose another directory, or fewer with --no-performance or --parallel 1", p.out, free>>20, need>>20)
+		err = fmt.Errorf("--out %s: %d MiB free, %d MiB needed; choose another directory", p.out, free>>20, need>>20)
+		if len(p.first().Columns) > 0 {
+			err = fmt.Errorf("%w, or fewer with --no-performance or --parallel 1", err)
+		}
 	}
 	return err
 }
