@@ -163,4 +163,5 @@ type PullAnswer struct {
 	Remark string
 	Bytes  int
 	Ranges []store.Range
+	Parked bool // it waited for a message
 }

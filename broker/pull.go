@@ -269,7 +269,7 @@ func (n *Node) replyPull(p *poll, code int32, remark string, next int64, ranges 
 	slow := len(ranges) > 0 && n.onDisk(ranges[len(ranges)-1].Phys)
 	out.Replies = append(out.Replies, Reply{Conn: p.conn, Opaque: p.opaque, Form: p.form, Code: code, Kind: ReplyPull, Pull: &PullAnswer{
 		Header: remoting.PullReply{SuggestWhichBrokerID: n.suggested(p, slow), NextBeginOffset: next, MinOffset: p.queue.store.Min(), MaxOffset: n.visible(p.queue)},
-		Remark: remark, Ranges: ranges, Bytes: bytes,
+		Remark: remark, Ranges: ranges, Bytes: bytes, Parked: p.answered,
 	}})
 }
 

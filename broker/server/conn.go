@@ -30,6 +30,7 @@ type conn struct {
 	frameBegun atomic.Int64 // the tick when a frame began that is not whole yet; 0: none
 	owed       atomic.Int32 // answers that are not given yet
 	unread     atomic.Int64 // cost of the replies that wait to be read
+	clock      rpcClock
 
 	mu       sync.Mutex // guards the outbox
 	box      []broker.Reply
@@ -215,6 +216,9 @@ func (c *conn) burst(st *stepper, ev *broker.Event) (sync *store.SyncJob, err er
 	requests, used, err := c.intake.Decode(c.buf[:c.filled])
 	tick := c.s.tick.Load()
 	c.active.Store(tick)
+	if c.s.rpc.wanted.Load() {
+		c.clock.came(requests)
+	}
 	for left := requests; len(left) > 0; {
 		n, answers := nextRun(left, c.s.limits.Requests-int(c.owed.Load()))
 		ev.Requests, left = left[:n], left[n:]
@@ -378,6 +382,9 @@ func (c *conn) giveBack(batch []broker.Reply) {
 	read := 0
 	for i := range batch {
 		read += cost(&batch[i])
+	}
+	if c.s.rpc.wanted.Load() {
+		c.clock.answered(batch, c.s.rpc)
 	}
 	clear(batch)
 	c.mu.Lock()

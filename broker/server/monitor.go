@@ -65,7 +65,8 @@ func (s *Server) Handler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if node, ok := s.node.(sampled); ok {
-		registry.MustRegister(newMetrics(s, node))
+		s.rpc.wanted.Store(true)
+		registry.MustRegister(newMetrics(s, node), s.rpc.histogram)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax}))

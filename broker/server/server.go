@@ -89,6 +89,7 @@ type Server struct {
 	conns    connTable
 	doorman  doorman
 	holds    holds
+	rpc      *rpcLatency
 	peers    peerTable
 	timer    *time.Timer
 	armed    time.Duration // when the timer fires; 0: not armed
@@ -201,6 +202,7 @@ func (s *Server) openNames(open func(vfs.FS) (*broker.NameServer, error)) error 
 
 func newServer(cfg Config) *Server {
 	s := &Server{cfg: cfg, log: cfg.Log, begun: time.Now(), done: make(chan struct{}), joinedCh: make(chan struct{}), unwatch: func() bool { return true }}
+	s.rpc = newRPCLatency(&cfg.Node)
 	if s.log == nil {
 		s.log = slog.Default()
 	}
