@@ -36,7 +36,8 @@ func (c Column) site() Site {
 	s := c.Scenario
 	return Site{
 		Brokers: s.Cluster.Brokers, Groups: s.Cluster.Groups, RTT: s.Cluster.RTT, Mode: s.Cluster.Mode, Settings: s.Cluster.Settings,
-		Posix: s.Disk.Names == "posix", RealFsync: s.Disk.Fsync == "real", Short: s.Load.Degraded,
+		DiskBytes: s.Disk.Size,
+		Posix:     s.Disk.Names == "posix", RealFsync: s.Disk.Fsync == "real", Short: s.Load.Degraded,
 	}
 }
 

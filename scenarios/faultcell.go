@@ -37,6 +37,10 @@ func (m *Matrix) open(p Planned, watch Watcher) *faultCell {
 		Control: IsControl(p.Contract, *p.Column), Repeat: m.repeat(p.Contract, p.Column.Name()),
 		History: filepath.Join("cells", p.ID),
 	}}
+	if p.Column.Scenario.Disk.Size > 0 {
+		c.cell, c.closed = inconclusive(c.cell, "not possible here: disk.size is for the simulator (holdfast sim)"), true
+		return c
+	}
 	for i := range p.Cuts {
 		for _, f := range c.trial(i).Schedule {
 			if err := m.World.Possible(f); err != nil {

@@ -38,6 +38,7 @@ type Site struct {
 	Brokers   int               // of each group, a master and its slaves: 1 to 5; 0: 2
 	Groups    int               // broker groups over which the topic's queues are spread; 0: 1. Faults strike the first
 	RTT       time.Duration     // base round trip between any two hosts; 0: as fast as the world goes
+	DiskBytes int64             // size of each simulated disk; 0: more than a run fills
 	Posix     bool              // names of files need a sync of their directory; default: as ext4
 	RealFsync bool              // each fsync of a lossy disk reaches the real one, too; default: durability is modelled
 	Mode      string            // who decides which broker is the master: classic (default), controller, dledger

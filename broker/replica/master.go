@@ -13,6 +13,7 @@ type slaveConn struct {
 	addr      string
 	acked     Offset // the last report; -1 before the first
 	next      Offset // where the next chunk begins; -1 before the first report
+	lost      bool   // next is below the begin of the log, and that was said
 	lastRead  time.Duration
 	lastWrite time.Duration
 	inFlight  int // bytes emitted since the last drain
@@ -69,9 +70,11 @@ func (p *Primary) report(now time.Duration, s *slaveConn, ev *Event, out *Out) {
 	}
 	s.acked = reported
 	if first {
-		if s.next = start(reported, &ev.Log); s.next < ev.Log.Min {
-			out.Notes = append(out.Notes, Note{"a slave ends at %d, below the begin of this log %d: it gets nothing until it starts with an empty store", s.next, ev.Log.Min})
-		}
+		s.next = start(reported, &ev.Log)
+	}
+	if s.next < ev.Log.Min && !s.lost {
+		s.lost = true
+		out.Notes = append(out.Notes, Note{"a slave ends at %d, below the begin of this log %d: it gets nothing until it starts with an empty store", s.next, ev.Log.Min})
 	}
 	p.pushed = max(p.pushed, reported)
 }

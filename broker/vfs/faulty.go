@@ -30,6 +30,7 @@ type Call struct {
 	Name string
 	Off  int64 // OpRead, OpWrite
 	Len  int   // OpRead, OpWrite
+	Size int64 // OpCreate: of the file
 }
 
 // Effect is what becomes of a call. The zero value lets it pass.
@@ -89,7 +90,7 @@ func (f *Faulty) ask(c Call) Effect {
 
 // Create implements FS.
 func (f *Faulty) Create(name string, size int64) (File, error) {
-	if e := f.ask(Call{Op: OpCreate, Name: name}); e.Err != nil {
+	if e := f.ask(Call{Op: OpCreate, Name: name, Size: size}); e.Err != nil {
 		return nil, e.Err
 	}
 	return f.file(name)(f.fsys.Create(name, size))
@@ -163,7 +164,7 @@ type faultyFile struct {
 }
 
 func (f *faultyFile) ReadAt(b []byte, off int64) (int, error) {
-	if e := f.fsys.ask(Call{OpRead, f.name, off, len(b)}); e.Err != nil {
+	if e := f.fsys.ask(Call{Op: OpRead, Name: f.name, Off: off, Len: len(b)}); e.Err != nil {
 		return 0, e.Err
 	}
 	return f.File.ReadAt(b, off)
@@ -171,7 +172,7 @@ func (f *faultyFile) ReadAt(b []byte, off int64) (int, error) {
 
 // WriteAt writes half of b before ErrNoSpace, as a disk that fills up does.
 func (f *faultyFile) WriteAt(b []byte, off int64) (int, error) {
-	e := f.fsys.ask(Call{OpWrite, f.name, off, len(b)})
+	e := f.fsys.ask(Call{Op: OpWrite, Name: f.name, Off: off, Len: len(b)})
 	if errors.Is(e.Err, ErrNoSpace) {
 		n, _ := f.File.WriteAt(b[:len(b)/2], off)
 		return n, e.Err

@@ -54,6 +54,7 @@ type Disk struct {
 	Model string // worst or writeback: what a power cut leaves
 	Names string // ext4 or posix: which syncs make a name durable
 	Fsync string // modelled: durable by bookkeeping; real: the disk below is synced as well
+	Size  int64  // bytes, in the simulator alone: its retention measures it, and no file is made beyond it; 0: more than a run fills
 }
 
 // Workload is what clients do while faults strike. A zero Rate, Hold or After is the world's own for the system.

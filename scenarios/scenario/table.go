@@ -102,6 +102,7 @@ func diskForm() *object {
 	return &object{fresh: func() any { d := Fresh().Disk; return &d }, fields: []field{
 		{key: "model", doc: "What a power cut leaves: worst (nothing that no fsync covered; default) or writeback (pages older than 30 s survive).", form: wordsOf([]string{"worst", "writeback"}), of: at(func(d *Disk) any { return &d.Model })},
 		{key: "names", doc: "Which syncs make a file's name durable: ext4 (its own fsync; default) or posix (its directory's).", form: wordsOf([]string{"ext4", "posix"}), of: at(func(d *Disk) any { return &d.Names })},
+		{key: "size", doc: "Bytes of each node's disk: what diskMaxUsedSpaceRatio and its like are ratios of, and where there is no space for another file. For the simulator alone. Default: more than a run fills.", form: size{1 << 20, 1 << 40}, of: at(func(d *Disk) any { return &d.Size })},
 		{key: "fsync", doc: "modelled: durable by bookkeeping (default). real: the disk below is synced as well.", form: wordsOf([]string{"modelled", "real"}), of: at(func(d *Disk) any { return &d.Fsync })},
 	}}
 }

@@ -157,6 +157,7 @@ func (c *Cluster) people(first, brokers int, nodes map[string]string) error {
 	for i := range brokers {
 		host := c.w.hosts[first+i]
 		m := &member{name: host.name, role: slave, brokerID: i, host: host, disk: newPlatter(c.l)}
+		m.disk.size = c.spec.Site.DiskBytes
 		if i == 0 {
 			m.role = master
 		}
@@ -290,7 +291,14 @@ func (c *Cluster) launch(m *member) error {
 	}
 	m.process, m.rival = p, false
 	if c.measured() {
-		p.measure(max(diskFiles*c.opt.Segment, diskBytesMin))
+		r := &m.disk.room
+		keep := &cfg.Node.Retention
+		r.full, r.force, r.young = int64(keep.FullPercent), int64(keep.ForcePercent), keep.Reserved >= time.Hour
+		r.sends = m.role != slave && !c.elects()
+		if r.total = m.disk.size; r.total == 0 {
+			r.total = max(diskFiles*c.opt.Segment, diskBytesMin)
+		}
+		p.measure()
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ type platter struct {
 	l      *loop
 	mem    *vfs.Mem
 	fs     *vfs.Faulty
+	size   int64 // bytes for which there is room; 0: any
+	room   room
 	faults []*diskFault
 	late   time.Duration // what slow calls added since it was last asked
 	synced time.Duration // when an fsync of the commit log ended last
@@ -55,6 +57,9 @@ var struckBy = map[vfs.Op][]nemesis.Kind{
 // rule decides what becomes of a call.
 func (p *platter) rule(c vfs.Call) vfs.Effect {
 	var all vfs.Effect
+	if c.Op == vfs.OpCreate && p.size > 0 && p.used(".")+c.Size > p.size {
+		all.Err = vfs.ErrNoSpace
+	}
 	for _, f := range p.faults {
 		for _, kind := range struckBy[c.Op] {
 			if f.kind == kind && strings.HasPrefix(c.Name, f.path) && f.left != 0 {

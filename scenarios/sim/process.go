@@ -458,11 +458,16 @@ func (p *process) note(ev *broker.Event, out *broker.Output) {
 	}
 }
 
-// markReplies counts the statuses that were reached.
+// markReplies counts the statuses that were reached, and the sends that were refused for the state of the broker.
 func (p *process) markReplies(replies []broker.Reply) {
 	for i := range replies {
-		if r := &replies[i]; r.Kind == broker.ReplyPut && r.Code != remoting.ResponseSuccess {
+		switch r := &replies[i]; {
+		case r.Kind == broker.ReplyPut && r.Code != remoting.ResponseSuccess:
 			p.l.trace.mark("answer " + remoting.ResponseName(r.Code))
+		case r.Kind == broker.ReplyFrame && !r.Push:
+			if f, _, err := remoting.Decode(r.Frame); err == nil && f.Code == remoting.ResponseServiceNotAvailable {
+				p.l.trace.mark(markRefused)
+			}
 		}
 	}
 }
@@ -471,6 +476,7 @@ func (p *process) markReplies(replies []broker.Reply) {
 var markedNotes = []struct{ prefix, mark string }{
 	{"slave reports", scenario.MarkSlaveBeyond},
 	{"slave silent", scenario.MarkSlaveGivenUp},
+	{"a slave ends at", markSlaveBelow},
 	{"the disk is full", scenario.MarkDiskFull},
 	{"the disk has space again", scenario.MarkDiskSpace},
 	{"chunk for", scenario.MarkChunkRefused},
