@@ -46,6 +46,7 @@ maxHashSlotNum=1000
 maxIndexNum=500
 flushConsumerOffsetInterval=500
 flushIntervalCommitLog=100
+haSendHeartbeatInterval=500
 timerWheelEnable=false
 autoCreateTopicEnable=true
 diskMaxUsedSpaceRatio=95
