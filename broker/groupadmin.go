@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"slices"
 
 	"holdfast/broker/remoting"
@@ -38,6 +39,10 @@ func (n *Node) createGroups(c ConnID, f *remoting.Frame, out *Output) {
 	for _, g := range groups {
 		if fault := groupFault(g.Name); fault != "" {
 			n.refuse(c, f, remoting.ResponseInvalidParameter, fault, out)
+			return
+		}
+		if limit := n.cfg.Limits.Queues; g.RetryQueues > limit {
+			n.refuse(c, f, remoting.ResponseInvalidParameter, fmt.Sprintf("retryQueueNums is %d, must be at most %d", g.RetryQueues, limit), out)
 			return
 		}
 		if n.groups.byName[g.Name] == nil {

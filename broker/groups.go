@@ -108,7 +108,8 @@ func (n *Node) retryTopic(g *group, out *Output) {
 	if n.role == roleSlave || n.topics.byName[name] != nil || len(n.topics.sorted) >= n.cfg.Limits.Topics || g.conf.RetryQueues < 1 {
 		return
 	}
-	n.putTopic(remoting.TopicConfig{Name: name, ReadQueues: g.conf.RetryQueues, WriteQueues: g.conf.RetryQueues, Perm: remoting.PermRead | remoting.PermWrite}, out)
+	queues := min(g.conf.RetryQueues, n.cfg.Limits.Queues) // of a file, or of a master, the number may be any
+	n.putTopic(remoting.TopicConfig{Name: name, ReadQueues: queues, WriteQueues: queues, Perm: remoting.PermRead | remoting.PermWrite}, out)
 }
 
 // join enters a client or refreshes it, and reports whether the members changed.

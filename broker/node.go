@@ -148,6 +148,9 @@ func (n *Node) replicator(fsys vfs.FS) error {
 	return err
 }
 
+// storedQueuesMax bounds the queues of a topic of topics.json, which RocketMQ does not: room for each is made at the start.
+const storedQueuesMax = 1 << 16
+
 // load reads the tables of earlier runs, and makes a topic of every queue that the store has and topics.json has not: a
 // power cut may take the small file and leave the log.
 func (n *Node) load(fsys vfs.FS) error {
@@ -168,6 +171,9 @@ func (n *Node) load(fsys vfs.FS) error {
 		return err
 	}
 	for _, c := range topics.Topics {
+		if queues := max(c.ReadQueues, c.WriteQueues); queues > storedQueuesMax {
+			return fmt.Errorf("broker: read %s: %w: topic %s has %d queues, at most %d are allowed", topicsFile, remoting.ErrBody, c.Name, queues, storedQueuesMax)
+		}
 		n.topics.put(c)
 	}
 	n.topics.version = topics.DataVersion

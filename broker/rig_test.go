@@ -55,6 +55,16 @@ func newRig(t testing.TB, cfg Config, fs vfs.FS) *rig {
 	if fs == nil {
 		fs = vfs.NewMem()
 	}
+	r, err := tryRig(t, cfg, fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// tryRig is newRig over files that a node may refuse.
+func tryRig(t testing.TB, cfg Config, fs vfs.FS) (*rig, error) {
+	t.Helper()
 	if err := fs.MkdirAll("config"); err != nil {
 		t.Fatal(err)
 	}
@@ -64,9 +74,10 @@ func newRig(t testing.TB, cfg Config, fs vfs.FS) *rig {
 	}
 	node, err := New(cfg, st, fs, rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
-		t.Fatal(err)
+		st.Abandon()
+		return nil, err
 	}
-	return &rig{t: t, machine: node, node: node, store: st, fs: fs, mono: time.Millisecond, intakes: map[ConnID]*Intake{}}
+	return &rig{t: t, machine: node, node: node, store: st, fs: fs, mono: time.Millisecond, intakes: map[ConnID]*Intake{}}, nil
 }
 
 func (r *rig) now() Instant {
