@@ -92,7 +92,7 @@ func (n *Node) reconfigure(changed *Config, out *Output) {
 	n.cfg.SyncInterval, n.cfg.SyncFirst = changed.SyncInterval, changed.SyncFirst
 	n.cfg.Permission, n.cfg.SlaveReadEnable = changed.Permission, changed.SlaveReadEnable
 	n.cfg.AutoCreateTopic, n.cfg.AutoCreateGroup = changed.AutoCreateTopic, changed.AutoCreateGroup
-	n.cfg.StoreReplies = changed.StoreReplies
+	n.cfg.MaxMessageBytes, n.cfg.StoreReplies = changed.MaxMessageBytes, changed.StoreReplies
 	n.cfg.MaxPullBytes, n.cfg.MaxPullMessages = changed.MaxPullBytes, changed.MaxPullMessages
 	n.cfg.DiskPullBytes, n.cfg.DiskPullMessages, n.cfg.InMemoryBytes = changed.DiskPullBytes, changed.DiskPullMessages, changed.InMemoryBytes
 	n.cfg.RegisterInterval, n.cfg.OffsetsInterval, n.cfg.ChannelExpired = changed.RegisterInterval, changed.OffsetsInterval, changed.ChannelExpired

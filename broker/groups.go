@@ -61,6 +61,15 @@ func (t *groupTable) table() remoting.SubscriptionGroupTable {
 	return out
 }
 
+// presetGroups are there from the start. Source: SubscriptionGroupManager.init (RocketMQ 5.3.3, 4.9.7).
+func presetGroups(cfg *Config) []string {
+	names := []string{"TOOLS_CONSUMER", "FILTERSRV_CONSUMER", "SELF_TEST_C_GROUP", "CID_ONS-HTTP-PROXY", "CID_ONSAPI_PULL", "CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER"}
+	if !cfg.isRocketMQ4() {
+		names = append(names, "CID_RMQ_SYS_TRANS")
+	}
+	return names
+}
+
 // groupOf returns the group, created when that is allowed; nil otherwise.
 // Source: SubscriptionGroupManager.findSubscriptionGroupConfig (RocketMQ 5.3.3).
 func (n *Node) groupOf(name []byte, out *Output) *group {

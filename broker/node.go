@@ -157,6 +157,9 @@ func (n *Node) load(fsys vfs.FS) error {
 	for _, c := range presetTopics(&n.cfg) {
 		n.topics.put(c)
 	}
+	for _, name := range presetGroups(&n.cfg) {
+		n.groups.put(remoting.NewSubscriptionGroup(name))
+	}
 	var topics remoting.TopicTable
 	var groups remoting.SubscriptionGroupTable
 	var offsets remoting.ConsumerOffsetTable

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"holdfast/broker/durability"
 	"holdfast/broker/remoting"
 )
 
@@ -106,14 +107,17 @@ func (n *Node) queryOffset(c ConnID, f *remoting.Frame, out *Output) {
 		offset, ok = n.offsets.get(h.Topic, h.ConsumerGroup, h.QueueID)
 	}
 	if !ok {
-		// A new group begins at 0 where that still exists, so that it misses nothing.
+		// A new group begins at 0 where that still exists, so that it misses nothing. RocketMQ 5 has it begin at the end of a queue without
+		// messages, as its consumer wishes: what comes before it has asked for the end is passed over.
 		q := n.queueFor(h.Topic, h.QueueID)
-		if h.SetZeroIfNotFound && q != nil && q.store.Min() <= 0 {
-			offset, ok = 0, true
-		}
+		ok = h.SetZeroIfNotFound && q != nil && q.store.Min() <= 0 && (n.cfg.Choice.Profile != durability.RocketMQ5 || n.visible(q) > 0)
 	}
 	if !ok {
-		n.refuse(c, f, remoting.ResponseQueryNotFound, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first", out)
+		remark := "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"
+		if !h.SetZeroIfNotFound {
+			remark = "Not found, do not set to zero, maybe this group boot first"
+		}
+		n.refuse(c, f, remoting.ResponseQueryNotFound, remark, out)
 		return
 	}
 	n.answer(c, f, out, remoting.AppendOffsetReply(nil, f.Form, f.Opaque, offset))
@@ -129,10 +133,12 @@ func (n *Node) updateOffset(c ConnID, f *remoting.Frame, out *Output) {
 	switch {
 	case n.topics.get(h.Topic) == nil:
 		n.refuse(c, f, remoting.ResponseTopicNotExist, "the topic["+string(h.Topic)+"] not exist", out)
-	case h.QueueID < 0 || int(h.QueueID) >= len(n.topics.get(h.Topic).queues) || h.CommitOffset < 0:
-		n.refuse(c, f, remoting.ResponseInvalidParameter, "queueId or commitOffset is out of range", out)
+	case h.QueueID < 0 || int(h.QueueID) >= len(n.topics.get(h.Topic).queues):
+		n.refuse(c, f, remoting.ResponseInvalidParameter, "queueId is out of range", out)
 	case n.groupOf(h.ConsumerGroup, out) == nil:
 		n.refuse(c, f, remoting.ResponseSubscriptionGroupNotExist, "the group["+string(h.ConsumerGroup)+"] not exist", out)
+	case h.CommitOffset < 0: // Apache's Go client commits -1 for what it was not told an offset of; RocketMQ forgets the offset then
+		n.ok(c, f, nil, out)
 	case n.offsets.resetPending(h.Topic, h.ConsumerGroup, h.QueueID):
 		n.answer(c, f, out, remoting.AppendReply(nil, f.Form, remoting.ResponseSuccess, f.Opaque, "Offset has been previously reset", nil))
 	case !n.offsets.set(h.Topic, h.ConsumerGroup, h.QueueID, h.CommitOffset, n.cfg.Limits.OffsetKeys):

@@ -103,6 +103,12 @@ func (n *Node) logInfo(text func(key, value string), number func(key string, v i
 	number("flushedWhere", m.Synced)
 	number("dispatchBehindBytes", m.Appended-m.Indexed)
 	text("remainHowManyDataToFlush", strconv.FormatInt(m.Appended-m.Synced, 10)+" B")
+	ratio := "-1.0" // nobody knows
+	if n.space.Total > 0 {
+		ratio = decimal(n.space.Used * 1000 / n.space.Total)
+	}
+	text("commitLogDiskRatio", ratio)
+	text("consumeQueueDiskRatio", ratio) // on the same disk
 	number("remainTransientStoreBufferNumbs", 0)
 	if n.cfg.Choice.TransientPool {
 		text("remainHowManyDataToCommit", strconv.FormatInt(m.Appended-m.Written, 10)+" B")

@@ -38,7 +38,7 @@ var sessionKinds = [...]sessionKind{
 func (s *session) config(role durability.Role, profile durability.Profile, inSync int) Config {
 	flush := rapid.SampledFrom([]durability.FlushType{durability.AsyncFlush, durability.SyncFlush}).Draw(s.rt, "flush")
 	cfg := rigConfig(role, flush, profile, inSync)
-	cfg.Limits.Topics, cfg.Limits.Groups, cfg.Limits.Polls, cfg.Limits.Waiters, cfg.Limits.OffsetKeys = 12, 8, 10, 20, 8
+	cfg.Limits.Topics, cfg.Limits.Groups, cfg.Limits.Polls, cfg.Limits.Waiters, cfg.Limits.OffsetKeys = 12, 16, 10, 20, 8
 	return cfg
 }
 

@@ -84,7 +84,7 @@ func clientSettings() []Setting {
 		dynamic(setting.Bool("autoCreateTopicEnable", func(c *Config) *bool { return &c.AutoCreateTopic })),
 		dynamic(setting.Bool("autoCreateSubscriptionGroup", func(c *Config) *bool { return &c.AutoCreateGroup })),
 		setting.Whole("defaultTopicQueueNums", func(c *Config) *int32 { return &c.DefaultQueues }, 1, 1024),
-		setting.Whole("maxMessageSize", func(c *Config) *int { return &c.MaxMessageBytes }, 1, 15<<20),
+		dynamic(setting.Whole("maxMessageSize", func(c *Config) *int { return &c.MaxMessageBytes }, 1, 15<<20)),
 		dynamic(setting.Whole("maxTransferBytesOnMessageInMemory", func(c *Config) *int { return &c.MaxPullBytes }, 1, 8<<20)),
 		dynamic(setting.Whole("maxTransferCountOnMessageInMemory", func(c *Config) *int32 { return &c.MaxPullMessages }, 1, 1<<16)),
 		dynamic(setting.Whole("maxTransferBytesOnMessageInDisk", func(c *Config) *int { return &c.DiskPullBytes }, 1, 8<<20)),

@@ -30,6 +30,7 @@ type adminStage struct {
 // commands returns the commands in their order: each finds what those before it did.
 func (a *adminStage) commands() []command {
 	return []command{
+		{"consumerProgress", []string{"-g", a.group}, a.topic + `\s+a\s+0\s+3\s+3\s`, ""}, // within 15 s of the consumer's start: then its pulls of the retry topic end, and it commits 0
 		{"updateTopic", []string{"-c", "holdfast", "-t", a.made, "-r", "3", "-w", "3"}, "create topic to .* success", ""},
 		{"topicList", nil, a.made, "^(" + a.made + "|" + a.topic + ")$"},
 		{"topicRoute", []string{"-t", a.made}, `"readQueueNums": ?3`, ""},
@@ -42,7 +43,6 @@ func (a *adminStage) commands() []command {
 		{"updateBrokerConfig", []string{"-b", a.at.master, "-k", "maxMessageSize", "-v", "4194305"}, "update broker config success", ""},
 		{"getBrokerConfig again", []string{"-b", a.at.master}, `maxMessageSize\s+=\s+4194305`, "^maxMessageSize "},
 		{"updateBrokerConfig back", []string{"-b", a.at.master, "-k", "maxMessageSize", "-v", "4194304"}, "update broker config success", ""},
-		{"consumerProgress", []string{"-g", a.group}, a.topic + `\s+a\s+0\s+3\s+3\s`, ""},
 		{"consumerConnection", []string{"-g", a.group}, `(?s)@witness.*` + a.topic, ""},
 		{"producerConnection", []string{"-g", "producers", "-t", a.topic}, "@witness", "JAVA V" + strings.ReplaceAll(strings.TrimPrefix(a.client, "mqadmin-"), ".", "_")},
 		{"queryMsgById", a.byID(), a.topic, ""},
