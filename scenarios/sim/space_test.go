@@ -12,10 +12,10 @@ import (
 	"holdfast/scenarios/scenario"
 )
 
-// TestMessagesExpire while consumers fall behind and nodes lose power: nothing that has not expired is lost, who is below what is left is
-// moved there, and queues go on where they were.
-func TestMessagesExpire(t *testing.T) {
-	const file = "testdata/messages-expire.yaml"
+// inTestdata reads a scenario of this package's own.
+func inTestdata(t *testing.T, name string) scenario.Scenario {
+	t.Helper()
+	file := "testdata/" + name + ".yaml"
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -24,15 +24,25 @@ func TestMessagesExpire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// spaceRows are whom disks fill up for.
+var spaceRows = []struct {
+	contract, profile string
+	diverges          bool // classic HA: a master that returns shorter than its slave
+}{
+	{"ASYNC_MASTER+SYNC_FLUSH", "rocketmq-5", false},
+	{"SYNC_MASTER/2+SYNC_FLUSH", "rocketmq-5", true},
+	{"SYNC_MASTER/2+SYNC_FLUSH", "holdfast", false},
+}
+
+// TestMessagesExpire while consumers fall behind and nodes lose power: nothing that has not expired is lost, who is below what is left is
+// moved there, and queues go on where they were.
+func TestMessagesExpire(t *testing.T) {
+	s := inTestdata(t, "messages-expire")
 	expired, moved, judged := 0, 0, 0
-	for _, row := range []struct {
-		contract, profile string
-		diverges          bool // classic HA: a master that returns shorter than its slave
-	}{
-		{"ASYNC_MASTER+SYNC_FLUSH", "rocketmq-5", false},
-		{"SYNC_MASTER/2+SYNC_FLUSH", "rocketmq-5", true},
-		{"SYNC_MASTER/2+SYNC_FLUSH", "holdfast", false},
-	} {
+	for _, row := range spaceRows {
 		c := caseOf(t, "power-returns", row.contract, 0)
 		c.Scenario, c.Profile = s, row.profile
 		tell(t, c, many(t, 2), func(r Run) {
@@ -92,24 +102,9 @@ func movedPolls(h *history.History) (n int) {
 // SERVICE_NOT_AVAILABLE as long as the disk was measured above diskSpaceWarningLevelRatio, or has no space for a file; the oldest files go by force; then
 // sends are taken again, and nothing else is lost.
 func TestDisksFill(t *testing.T) {
-	const file = "testdata/disk-fills.yaml"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := scenario.Parse(file, text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := inTestdata(t, "disk-fills")
 	judged, beyond, again := 0, 0, 0
-	for _, row := range []struct {
-		contract, profile string
-		diverges          bool // classic HA: a master that returns shorter than its slave
-	}{
-		{"ASYNC_MASTER+SYNC_FLUSH", "rocketmq-5", false},
-		{"SYNC_MASTER/2+SYNC_FLUSH", "rocketmq-5", true},
-		{"SYNC_MASTER/2+SYNC_FLUSH", "holdfast", false},
-	} {
+	for _, row := range spaceRows {
 		c := caseOf(t, "power-returns", row.contract, 0)
 		c.Scenario, c.Profile = s, row.profile
 		tell(t, c, many(t, 2), func(r Run) {
@@ -143,15 +138,7 @@ func TestDisksFill(t *testing.T) {
 // TestSlaveBelowTheLog: a slave that comes back when its master has no more what comes next stays connected and gets nothing, as with RocketMQ, so
 // that its log never has a hole, and the master says so. Under ASYNC_MASTER nobody notices; under SYNC_MASTER no send is acknowledged by it again.
 func TestSlaveBelowTheLog(t *testing.T) {
-	const file = "testdata/slave-below.yaml"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := scenario.Parse(file, text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := inTestdata(t, "slave-below")
 	for _, row := range []struct {
 		contract, profile string
 		serves            bool
