@@ -48,22 +48,30 @@ type Send struct {
 // lock: frames, headers, records and checksums are done here, so that Step has only to copy. All that it returns is valid
 // until the next Reset.
 type Intake struct {
-	cfg      *Config
-	frames   bool         // requests stay frames: nothing else is decoded
-	host     message.Host // of the client
-	hostV6   bool
-	store    message.Host // of this broker
-	storeV6  bool
+	cfg     *Config
+	frames  bool         // requests stay frames: nothing else is decoded
+	host    message.Host // of the client
+	hostV6  bool
+	store   message.Host // of this broker
+	storeV6 bool
+	added   []byte // properties that every message gets
+	toReply int    // bytes of added that a reply message gets, too
+	*Burst
+}
+
+// Burst is the memory that a burst takes until Reset.
+type Burst struct {
 	requests []Request
 	pulls    []remoting.PullHeader
 	scratch  []byte
 	records  []byte
-	added    []byte // properties that every message gets
-	toReply  int    // bytes of added that a reply message gets, too
 }
 
+// Use has the next burst decoded into b instead of memory of the intake's own: one Burst serves many connections, by turns.
+func (in *Intake) Use(b *Burst) { in.Burst = b }
+
 func newIntake(n *Node, addr string) *Intake {
-	in := &Intake{cfg: &n.cfg, store: n.storeHost, storeV6: n.storeHostV6}
+	in := &Intake{Burst: &Burst{}, cfg: &n.cfg, store: n.storeHost, storeV6: n.storeHostV6}
 	in.added = message.AppendProperty(in.added, message.PropertyRegion, "DefaultRegion")
 	in.added = message.AppendProperty(in.added, message.PropertyTrace, "true")
 	in.toReply = len(in.added)

@@ -80,7 +80,7 @@ func NewController(cfg route.Config, controller route.ControllerConfig, fsys vfs
 }
 
 // Intake returns the decoder of one connection's bytes.
-func (s *NameServer) Intake(string) *Intake { return &Intake{frames: true} }
+func (s *NameServer) Intake(string) *Intake { return &Intake{Burst: &Burst{}, frames: true} }
 
 // AppendReply appends the frame of r to dst; it needs no lock.
 func (s *NameServer) AppendReply(dst []byte, r *Reply) ([]byte, error) {

@@ -181,7 +181,7 @@ func (l *line) read() {
 		}
 		if err == nil {
 			filled = copy(buf, buf[used:filled])
-			buf, err = resize(buf, filled, false)
+			buf, err = resize(buf, filled)
 		}
 		if err != nil {
 			if errors.Is(err, io.EOF) {

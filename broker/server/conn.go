@@ -1,11 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"holdfast/broker"
@@ -18,10 +20,12 @@ type conn struct {
 	id     broker.ConnID
 	s      *Server
 	nc     net.Conn
+	raw    syscall.RawConn // nil: no socket
 	try    tryWriter
 	file   fileSender
 	intake *broker.Intake
-	buf    []byte // what was read: the first filled bytes are not decoded yet
+	rest   []byte // the front of a frame that is not whole
+	buf    []byte // nil, or what holds a frame that no desk does: the first filled bytes are there
 	filled int
 	place  atomic.Int32 // who reads: see sync
 	large  int64        // bytes of buf that count as a large frame's
@@ -136,7 +140,7 @@ func (s *Server) isClosing() bool {
 
 // serveClient admits a client's connection and has it read until its end.
 func (s *Server) serveClient(nc net.Conn) {
-	c := &conn{s: s, nc: nc, try: tryWriterOf(nc), file: fileSenderOf(nc), intake: s.node.Intake(nc.RemoteAddr().String()), buf: make([]byte, readBytesMin)}
+	c := &conn{s: s, nc: nc, raw: rawOf(nc), try: tryWriterOf(nc), file: fileSenderOf(nc), intake: s.node.Intake(nc.RemoteAddr().String())}
 	c.room.L = &c.mu
 	c.active.Store(s.tick.Load())
 	s.mu.Lock()
@@ -146,9 +150,8 @@ func (s *Server) serveClient(nc net.Conn) {
 		s.refused(nc, err)
 		return
 	}
-	st := s.newStepper()
-	st.step(&broker.Event{Kind: broker.KindOpened, Conn: c.id, Addr: nc.RemoteAddr().String()})
-	s.spawn(func() { c.serve(st) })
+	s.newStepper().step(&broker.Event{Kind: broker.KindOpened, Conn: c.id, Addr: nc.RemoteAddr().String()})
+	s.spawn(c.serve)
 }
 
 // undertake tells the node of connections that have ended, one after the other, for the same reason as accept.
@@ -168,8 +171,8 @@ func (s *Server) undertake() {
 }
 
 // serve reads until the connection ends, or until another goroutine has taken the reading over.
-func (c *conn) serve(st *stepper) {
-	err := c.read(st)
+func (c *conn) serve() {
+	err := c.read()
 	if errors.Is(err, errRelieved) {
 		return
 	}
@@ -184,46 +187,109 @@ func (c *conn) serve(st *stepper) {
 	}
 }
 
-// Sizes of a read buffer: it grows while reads fill it, and to a whole frame, and shrinks again.
+// Sizes of what a connection has for a frame that no desk holds: it grows as the bytes come.
 const (
 	readBytesMin = 16 << 10
 	readBytesMax = 256 << 10
 )
 
 // read takes whole bursts: everything that the kernel has, decoded outside the lock, one Step each.
-func (c *conn) read(st *stepper) error {
-	ev := broker.Event{Kind: broker.KindReceived, Conn: c.id}
-	for {
-		n, err := c.nc.Read(c.buf[c.filled:])
-		c.filled += n
-		if n > 0 {
-			sync, err := c.burst(st, &ev)
-			if sync != nil && !c.sync(st, sync) {
-				return errRelieved
-			}
-			if err != nil {
-				return err
-			}
+func (c *conn) read() error {
+	if c.raw == nil {
+		return c.readInHand()
+	}
+	var (
+		d     *desk
+		n     int
+		again bool
+		rerr  error
+	)
+	// It must not wait: whoever closes the connection waits for it to return, with a desk in his hands.
+	now := func(fd uintptr) bool {
+		if d == nil {
+			d = c.s.desks.take()
 		}
-		if err != nil {
+		if d == nil {
+			return true
+		}
+		if n, again, rerr = readNow(fd, c.space(d)); again {
+			c.s.desks.give(d)
+			d = nil
+		}
+		return !again
+	}
+	for {
+		err := c.raw.Read(now)
+		if err == nil && d == nil {
+			d = c.s.desks.wait()
+			continue
+		}
+		if err == nil {
+			err = c.work(d, n)
+		}
+		if d != nil {
+			c.s.desks.give(d)
+			d = nil
+		}
+		if err = cmp.Or(err, rerr); err != nil {
 			return err
 		}
 	}
 }
 
-// burst steps all whole frames of the buffer and keeps the rest.
-func (c *conn) burst(st *stepper, ev *broker.Event) (sync *store.SyncJob, err error) {
-	requests, used, err := c.intake.Decode(c.buf[:c.filled])
+// readInHand is read where nothing tells when bytes have come: the connection has a desk of its own.
+func (c *conn) readInHand() error {
+	d := c.s.newDesk()
+	for {
+		n, err := c.nc.Read(c.space(d))
+		if err = cmp.Or(c.work(d, n), err); err != nil {
+			return err
+		}
+	}
+}
+
+// work does what n more bytes bring. errRelieved: another goroutine reads on.
+func (c *conn) work(d *desk, n int) error {
+	if n <= 0 {
+		return nil
+	}
+	sync, err := c.burst(d, n)
+	if sync != nil && !c.sync(d.st, sync) {
+		return errRelieved
+	}
+	return err
+}
+
+// space is where the next bytes go.
+func (c *conn) space(d *desk) []byte {
+	if c.buf != nil {
+		return c.buf[c.filled:]
+	}
+	return d.buf[len(c.rest):]
+}
+
+// burst steps all whole frames that are there with the n bytes that came, and keeps the rest.
+func (c *conn) burst(d *desk, n int) (sync *store.SyncJob, err error) {
+	var all []byte
+	if c.buf != nil {
+		c.filled += n
+		all = c.buf[:c.filled]
+	} else {
+		all = d.buf[:copy(d.buf, c.rest)+n]
+	}
+	c.intake.Use(&d.memory)
+	requests, used, err := c.intake.Decode(all)
 	tick := c.s.tick.Load()
 	c.active.Store(tick)
 	if c.s.rpc.wanted.Load() {
 		c.clock.came(requests)
 	}
+	d.ev.Conn = c.id
 	for left := requests; len(left) > 0; {
 		n, answers := nextRun(left, c.s.limits.Requests-int(c.owed.Load()))
-		ev.Requests, left = left[:n], left[n:]
+		d.ev.Requests, left = left[:n], left[n:]
 		c.owed.Add(int32(answers))
-		if _, job := st.stepReceived(ev); job != nil {
+		if _, job := d.st.stepReceived(&d.ev); job != nil {
 			sync = job
 		}
 		if c.crowded() {
@@ -240,19 +306,36 @@ func (c *conn) burst(st *stepper, ev *broker.Event) (sync *store.SyncJob, err er
 	if err != nil {
 		return sync, err
 	}
-	full := c.filled == len(c.buf)
-	c.filled = copy(c.buf, c.buf[used:c.filled])
-	switch {
-	case c.filled == 0:
+	switch rest := len(all) - used; {
+	case rest == 0:
 		c.frameBegun.Store(0)
 	case used > 0 || c.frameBegun.Load() == 0:
 		c.frameBegun.Store(tick)
 	}
-	c.buf, err = resize(c.buf, c.filled, full)
-	if err == nil {
-		err = c.count()
+	return sync, c.keep(all[used:])
+}
+
+// keep puts the front of a frame by until more of it comes.
+func (c *conn) keep(front []byte) error {
+	need, err := remoting.FrameBytes(front)
+	switch {
+	case err != nil:
+		return err
+	case need <= deskBytes || c.buf == nil && len(front) <= deskBytes/2:
+		if cap(c.rest) > readBytesMin && len(front) <= readBytesMin {
+			c.rest = nil
+		}
+		c.rest, c.buf, c.filled = append(c.rest[:0], front...), nil, 0
+	case c.buf == nil:
+		c.buf, c.rest = make([]byte, min(need+readBytesMin, 2*deskBytes)), nil // as bytes come, not as they are announced
+		c.filled = copy(c.buf, front)
+	default:
+		c.filled = copy(c.buf, front)
+		if c.buf, err = resize(c.buf, c.filled); err != nil {
+			return err
+		}
 	}
-	return sync, err
+	return c.count()
 }
 
 // count keeps the account of large frames.
@@ -297,18 +380,20 @@ func (c *conn) sync(st *stepper, job *store.SyncJob) (keep bool) {
 	c.place.Store(placeHeld)
 	relief := time.AfterFunc(relieveAfter, func() {
 		if c.place.CompareAndSwap(placeHeld, placeTaken) {
-			c.s.spawn(func() { c.serve(c.s.newStepper()) })
+			c.s.spawn(c.serve)
 		}
 	})
+	c.s.desks.pause()
 	err := job.Run()
+	c.s.desks.resume()
 	keep = c.place.CompareAndSwap(placeHeld, placeKept)
 	relief.Stop()
 	st.step(&broker.Event{Kind: broker.KindSynced, Err: err})
 	return keep
 }
 
-// resize returns the buffer for the next read, with the filled bytes at its front. full says that the last read filled it.
-func resize(buf []byte, filled int, full bool) ([]byte, error) {
+// resize returns the buffer for the next read, with the filled bytes at its front.
+func resize(buf []byte, filled int) ([]byte, error) {
 	want := len(buf)
 	need, err := remoting.FrameBytes(buf[:filled])
 	switch {
@@ -316,8 +401,6 @@ func resize(buf []byte, filled int, full bool) ([]byte, error) {
 		return nil, err
 	case need > want && filled > want/2:
 		want = min(need+readBytesMin, 2*want) // as bytes come, not as they are announced
-	case full && want < readBytesMax:
-		want *= 2
 	case need <= readBytesMax && want > 2*readBytesMax:
 		want = readBytesMax
 	}

@@ -204,7 +204,9 @@ func (c *conn) await() {
 	defer c.mu.Unlock()
 	for c.crowded() && !c.closed {
 		c.waits = true
+		c.s.desks.pause()
 		c.room.Wait()
+		c.s.desks.resume()
 	}
 	c.waits = false
 }

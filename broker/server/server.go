@@ -104,6 +104,7 @@ type Server struct {
 	large  atomic.Int64  // bytes of buffers for large frames
 	gone   chan *conn    // connections that have ended
 	loads  chan struct{} // a place for each read of a consume queue
+	desks  desks
 
 	syncInline bool // acknowledgements wait for syncs: readers may run them
 	disk       disks
@@ -225,6 +226,7 @@ func newServer(cfg Config) *Server {
 	s.loads = make(chan struct{}, s.limits.loadsAtOnce)
 	s.doorman.byAddress = map[netip.Addr]int{}
 	s.disk.init()
+	s.desks.init(s)
 	s.calls.init(s)
 	return s
 }

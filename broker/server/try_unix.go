@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"io"
 	"net"
 	"syscall"
 )
@@ -21,6 +22,22 @@ func rawOf(nc net.Conn) syscall.RawConn {
 		}
 	}
 	return nil
+}
+
+// readNow reads what is there; again says that nothing is yet.
+func readNow(fd uintptr, b []byte) (n int, again bool, err error) {
+	for {
+		n, err = syscall.Read(int(fd), b)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case err != nil:
+			return 0, errors.Is(err, syscall.EAGAIN), err
+		case n == 0:
+			err = io.EOF
+		}
+		return n, false, err
+	}
 }
 
 // try writes what the kernel takes at once, which may be nothing.

@@ -37,9 +37,9 @@ type Config struct {
 	QueueFileBytes int64 // size of a consume queue file, a multiple of 20; default 6,000,000. Existing files win
 	MaxAppendBytes int   // longest Append, a batch included; default 32 MiB; at most SegmentBytes - 8
 
-	ChunkBytes   int   // a power of two; the commit log's tail is kept in memory in such pieces; default 256 KiB
+	ChunkBytes   int   // a power of two; the commit log's tail is kept in memory in such pieces; default 64 KiB
 	UnwrittenMax int64 // Append answers ErrBusy beyond so many bytes that are not written; default 64 MiB
-	HotBytes     int64 // written bytes kept in memory, so that hot reads and replication need no file; default 2 MiB
+	HotBytes     int64 // written bytes kept in memory, so that hot reads and replication need no file; default 1 MiB
 	UnitsMax     int   // Append answers ErrBusy beyond so many consume queue units that no AuxJob has written; default 4 Mi
 	HotUnits     int   // consume queue units of a queue kept in memory once written; default 1024
 
@@ -93,9 +93,9 @@ func (c Config) withDefaults() Config {
 	def(&c.SegmentBytes, 1<<30)
 	def(&c.QueueFileBytes, 300_000*unitBytes)
 	defInt(&c.MaxAppendBytes, int(min(32<<20, c.SegmentBytes-blankBytes)))
-	defInt(&c.ChunkBytes, 256<<10)
+	defInt(&c.ChunkBytes, 64<<10)
 	def(&c.UnwrittenMax, 64<<20)
-	def(&c.HotBytes, 2<<20)
+	def(&c.HotBytes, 1<<20)
 	defInt(&c.UnitsMax, 4<<20)
 	defInt(&c.HotUnits, 1024)
 	defInt(&c.OpenQueueFiles, 512)
