@@ -11,10 +11,10 @@ import (
 type slaveConn struct {
 	conn      ConnID
 	addr      string
-	acked     Offset // the last report; -1 before the first
-	next      Offset // where the next chunk begins; -1 before the first report
-	lost      bool   // next is below the begin of the log, and that was said
-	lastRead  time.Duration
+	acked     Offset        // the last report; -1 before the first
+	next      Offset        // where the next chunk begins; -1 before the first report
+	lost      bool          // next is below the begin of the log, and that was said
+	lastRead  time.Duration // of a whole report
 	lastWrite time.Duration
 	inFlight  int // bytes emitted since the last drain
 
@@ -50,12 +50,10 @@ func (p *Primary) stepMaster(now time.Duration, ev *Event, out *Out) {
 func (p *Primary) report(now time.Duration, s *slaveConn, ev *Event, out *Out) {
 	whole := len(ev.Data) - len(ev.Data)%reportBytes
 	out.Consumed = whole
-	if len(ev.Data) > 0 {
-		s.lastRead = now
-	}
 	if whole == 0 {
-		return
+		return // it is silent, though bytes may trickle
 	}
+	s.lastRead = now
 	reported := Offset(binary.BigEndian.Uint64(ev.Data[whole-reportBytes:]))
 	beyond := reported > ev.Log.Written
 	first := s.next < 0

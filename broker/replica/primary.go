@@ -34,7 +34,7 @@ type Config struct {
 	Role              Role
 	Guard             Guard
 	HeartbeatInterval time.Duration // haSendHeartbeatInterval, default 5 s
-	Housekeeping      time.Duration // haHousekeepingInterval, default 20 s: without a byte for so long a peer is given up
+	Housekeeping      time.Duration // haHousekeepingInterval, default 20 s: without a whole report, or a byte of the master, for so long a peer is given up
 	ReconnectInterval time.Duration // pause of a slave before it connects again, default 5 s (a constant in RocketMQ)
 	BatchBytes        int           // haTransferBatchSize, default 32 KiB, at most 4 MiB
 	WindowBytes       int           // bytes emitted for one slave and not yet drained, default 1 MiB

@@ -32,10 +32,10 @@ type follower struct {
 	addr        string
 	id          int64 // 0 before the greeting
 	incarnation int64
-	acked       Offset // its log end in this epoch; -1 before the first report
-	next        Offset // where the next bytes stand
-	told        Offset // what it knows to be confirmed
-	lastRead    time.Duration
+	acked       Offset        // its log end in this epoch; -1 before the first report
+	next        Offset        // where the next bytes stand
+	told        Offset        // what it knows to be confirmed
+	lastRead    time.Duration // of a whole greeting or report
 	lastWrite   time.Duration
 	inFlight    int // bytes emitted since the last drain
 }
@@ -133,7 +133,6 @@ func (c *Controlled) dismiss(f *follower, out *Out, why string, a, b Offset) {
 
 // hear takes what a slave sent: its greeting, then reports, of which only the last complete one counts.
 func (c *Controlled) hear(now time.Duration, f *follower, ev *Event, out *Out) {
-	f.lastRead = now
 	b := ev.Data
 	if f.id == 0 {
 		body, whole, err := helloBody(b)
@@ -144,6 +143,7 @@ func (c *Controlled) hear(now time.Duration, f *follower, ev *Event, out *Out) {
 		case !whole:
 			return
 		}
+		f.lastRead = now
 		b = b[helloBytes+len(body):]
 		out.Consumed = helloBytes + len(body)
 		if !c.welcome(now, f, body, &ev.Log, out) {
@@ -155,6 +155,7 @@ func (c *Controlled) hear(now time.Duration, f *follower, ev *Event, out *Out) {
 		return
 	}
 	out.Consumed += whole
+	f.lastRead = now
 	r := b[whole-trackedBytes : whole]
 	kind, epoch, id := binary.BigEndian.Uint32(r), int32(binary.BigEndian.Uint32(r[4:])), int64(binary.BigEndian.Uint64(r[8:]))
 	acked := Offset(binary.BigEndian.Uint64(r[16:]))

@@ -87,6 +87,7 @@ var fileKeys = []key{
 	fileKey(setting.Whole("holdfastMaxUnreadBytes", func(c *conf) *int { return &c.Limits.UnreadBytes }, 1<<20, 1<<34)),
 	fileKey(setting.Whole("holdfastMaxLargeFrameBytes", func(c *conf) *int64 { return &c.Limits.LargeFrames }, 1<<20, 1<<40)),
 	fileKey(setting.Millis("holdfastFrameTimeout", func(c *conf) *time.Duration { return &c.Limits.FrameTime }, 1)),
+	fileKey(setting.Millis("holdfastSlaveTimeout", func(c *conf) *time.Duration { return &c.Limits.SlaveTime }, 1)),
 	fileKey(setting.Millis("holdfastWriteTimeout", func(c *conf) *time.Duration { return &c.Limits.WriteTime }, 1)),
 	fileKey(setting.Word("metricsExporterType", func(c *conf) *exporterType { return &c.exporter }, exporterDisabled, exporterPrometheus)),
 	fileKey(setting.Text("metricsPromExporterHost", func(c *conf) *string { return &c.promHost })),
@@ -249,6 +250,7 @@ func (c *Config) Properties() string {
 	line("holdfastMaxUnreadBytes", l.UnreadBytes)
 	line("holdfastMaxLargeFrameBytes", l.LargeFrames)
 	line("holdfastFrameTimeout", l.FrameTime.Milliseconds())
+	line("holdfastSlaveTimeout", l.SlaveTime.Milliseconds())
 	line("holdfastWriteTimeout", l.WriteTime.Milliseconds())
 	line("holdfastCutCorrupt", c.Store.CutCorrupt)
 	if c.MetricsListen != "" {

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -37,9 +39,9 @@ var falseSlaves = []struct {
 
 func falseSlaveConfig() Config {
 	cfg := DefaultConfig(durability.RocketMQ5)
-	cfg.HAListen, cfg.Limits.WriteTime = "127.0.0.1:0", 100*time.Millisecond
+	cfg.HAListen, cfg.Limits.WriteTime, cfg.Limits.SlaveTime = "127.0.0.1:0", 100*time.Millisecond, 200*time.Millisecond
 	cfg.Node.Choice.Role, cfg.Node.Choice.InSync, cfg.Node.Choice.SlaveTimeout = durability.SyncMaster, 2, 100*time.Millisecond
-	cfg.Node.HA.Housekeeping, cfg.Node.HA.HeartbeatInterval = 100*time.Millisecond, 20*time.Millisecond
+	cfg.Node.HA.Housekeeping, cfg.Node.HA.HeartbeatInterval = 2*time.Second, 20*time.Millisecond
 	return cfg
 }
 
@@ -79,14 +81,19 @@ func TestFalseSlavesAreCutOff(t *testing.T) {
 // TestFalseSlavesStopNobody: while they come again and again no put counts as replicated; the slave that is one is counted, and when they
 // are gone it is alone.
 func TestFalseSlavesStopNobody(t *testing.T) {
-	g := startNamed(t, falseSlaveConfig())
+	cfg := falseSlaveConfig()
+	cfg.Node.Choice.SlaveTimeout = 300 * time.Millisecond // of a slave that is busy with others
+	g := startNamed(t, cfg)
 	c := dial(t, g.master.Addr())
 	var attacks []attack
 	for _, f := range falseSlaves {
 		attacks = append(attacks, attack{f.name, connected(f.does)})
 	}
 	under(g.master.HAAddr(), attacks, func() {
-		eventually(t, "all of them are there", func() bool { return len(c.slaves()) >= len(attacks)-1 })
+		eventually(t, "all of them are there, but who sends garbage", func() bool {
+			new, slaves := g.master.atHAPort()
+			return new+slaves >= len(attacks)-1
+		})
 		for range 3 {
 			if code, _ := c.send("T", 0, "m"); code != remoting.ResponseFlushSlaveTimeout {
 				t.Errorf("among false slaves a send is answered %s", remoting.ResponseName(code))
@@ -98,6 +105,107 @@ func TestFalseSlavesStopNobody(t *testing.T) {
 	})
 	eventually(t, "the slave is alone", func() bool { return len(c.slaves()) == 1 })
 	honest(t, c, 10)
+}
+
+// atHAPort counts the connections of the replication port: those that have not reported, and those that have.
+func (s *Server) atHAPort() (newcomers, slaves int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.newcomers.conns), len(s.peers.list)
+}
+
+// trickle sends a byte of a report a while.
+func trickle(every time.Duration) func(context.Context, net.Conn) {
+	return func(ctx context.Context, nc net.Conn) {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			if _, err := nc.Write([]byte{0}); err != nil {
+				return
+			}
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// TestTricklersTakeNoPlace: more peers that trickle than there are places for slaves come again and again, before the slave does and while it
+// is there. It gets a place, and keeps it; the others are cut off.
+func TestTricklersTakeNoPlace(t *testing.T) {
+	const places = 3
+	cfg := falseSlaveConfig()
+	cfg.Limits.Slaves = places
+	g := startNamed(t, cfg)
+	c := dial(t, g.master.Addr())
+	var attacks []attack
+	met := make(chan struct{}, 1<<16)
+	for range 3 * places {
+		f := trickle(cfg.Limits.SlaveTime / 6) // a whole report would take longer
+		attacks = append(attacks, attack{"trickles", connected(func(ctx context.Context, nc net.Conn) {
+			met <- struct{}{}
+			f(ctx, nc)
+		})})
+	}
+	under(g.master.HAAddr(), attacks, func() {
+		eventually(t, "they are there", func() bool { new, slaves := g.master.atHAPort(); return new+slaves >= places })
+		g.startSlave(t, func(*Config) {})
+		eventually(t, "the slave is counted", func() bool { code, _ := c.send("T", 0, "m"); return code == remoting.ResponseSuccess })
+		was := c.slaves()
+		for range 4 * len(attacks) { // each of them is cut off, and comes again
+			<-met
+		}
+		honest(t, c, 10)
+		if is := c.slaves(); len(is) != 1 || is[0].Addr != was[0].Addr {
+			t.Errorf("slaves %v, before the tricklers came again %v", is, was)
+		}
+	})
+}
+
+// TestTricklingSlaveIsSilent: who has reported once, and then trickles, is given up as one that is silent.
+func TestTricklingSlaveIsSilent(t *testing.T) {
+	cfg := falseSlaveConfig()
+	cfg.Node.HA.Housekeeping = 100 * time.Millisecond
+	s := mustStart(t, cfg)
+	nc, err := net.Dial("tcp", s.HAAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.Write(make([]byte, reportBytes))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go trickle(cfg.Node.HA.Housekeeping/4)(ctx, nc)
+	nc.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("not cut off within 5 s")
+	}
+}
+
+// TestNewcomersAreBounded: beyond so many connections without a report, half of them from one address, others are closed at once; when those
+// are cut off there is room again.
+func TestNewcomersAreBounded(t *testing.T) {
+	cfg := falseSlaveConfig()
+	cfg.Limits.Newcomers = 8
+	s := mustStart(t, cfg)
+	var open []net.Conn
+	for range 6 {
+		nc, err := net.Dial("tcp", s.HAAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		open = append(open, nc)
+	}
+	for _, nc := range open[4:] {
+		nc.SetReadDeadline(time.Now().Add(cfg.Limits.SlaveTime / 2))
+		if _, err := nc.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("more than half of the newcomers are of one address")
+		}
+	}
+	eventually(t, "they are cut off", func() bool { new, _ := s.atHAPort(); return new == 0 })
 }
 
 // startNamed starts a name server, and a master without a slave.

@@ -15,7 +15,9 @@ import (
 type Limits struct {
 	Connections    int           // of clients, in all; default 10,000
 	PerAddress     int           // of these, from one address; default 5,000
-	Slaves         int           // connections of the replication port; default 64
+	Slaves         int           // connections of the replication port that have reported; default 64
+	Newcomers      int           // ... that have not yet; from one address half as many; default 1,024
+	SlaveTime      time.Duration // in which they must; default 10 s: twice haSendHeartbeatInterval, after which a slave reports first
 	Requests       int           // of one connection, not yet answered: it is not read meanwhile; default 16,384
 	UnreadBytes    int           // of replies that one client does not read: it is not read beyond a quarter, and cut off beyond; default 64 MiB
 	LargeFrames    int64         // bytes of buffers for frames above 256 KiB, in all: who would need more is cut off; default 512 MiB
@@ -40,6 +42,7 @@ func (l Limits) withDefaults() Limits {
 	whole(&l.Connections, 10_000)
 	whole(&l.PerAddress, max(1, l.Connections/2))
 	whole(&l.Slaves, 64)
+	whole(&l.Newcomers, 1024)
 	whole(&l.Requests, 16_384)
 	whole(&l.UnreadBytes, 64<<20)
 	if l.LargeFrames == 0 {
@@ -48,6 +51,7 @@ func (l Limits) withDefaults() Limits {
 	span(&l.Idle, 120*time.Second)
 	span(&l.FrameTime, 30*time.Second)
 	span(&l.WriteTime, 30*time.Second)
+	span(&l.SlaveTime, 10*time.Second)
 	l.loadsAtOnce, l.bytesPerEncode = 64, 1<<20
 	return l
 }

@@ -33,6 +33,8 @@ func (m *counter) Step(_ broker.Instant, ev *broker.Event, out *broker.Output) {
 		m.conns = append(m.conns, ev.Conn)
 	case ev.Kind == broker.KindReplica && ev.Replica.Kind == replica.KindConnected:
 		m.peers = append(m.peers, ev.Replica.Conn)
+	case ev.Kind == broker.KindReplica && ev.Replica.Kind == replica.KindReceived:
+		out.Consumed = len(ev.Replica.Data)
 	case ev.Kind == broker.KindStop:
 		out.Stopped = true
 	case ev.Kind == broker.KindAnswered:
@@ -87,6 +89,7 @@ func counting(t *testing.T, n int, pipe bool) (*Server, []net.Conn) {
 	for i := range n + 1 {
 		conns = append(conns, counted(t, s, clients, peers, i == n))
 	}
+	conns[n].Write(make([]byte, reportBytes))
 	for known := 0; known < n+1; {
 		s.mu.Lock()
 		m := s.node.(*counter)

@@ -59,11 +59,6 @@ func (t *peerTable) remove(id replica.ConnID) {
 
 func (t *peerTable) all() []*peer { return append([]*peer(nil), t.list...) }
 
-// serveSlave serves a slave that connected.
-func (s *Server) serveSlave(nc net.Conn) {
-	s.spawn(func() { s.servePeer(nc, nc.RemoteAddr().String(), false) })
-}
-
 // follow connects to the master, as the node asked, and serves the connection until its end.
 func (s *Server) follow(addr string) {
 	ctx, cancel := context.WithTimeout(s.calls.ctx, dialTimeout)
@@ -74,10 +69,12 @@ func (s *Server) follow(addr string) {
 		s.newStepper().step(&broker.Event{Kind: broker.KindReplica, Replica: replica.Event{Kind: replica.KindRefused}})
 		return
 	}
-	s.servePeer(nc, addr, true)
+	s.servePeer(nc, addr, nil)
 }
 
-func (s *Server) servePeer(nc net.Conn, addr string, dialed bool) {
+// servePeer serves a connection to its end. A slave that connected has sent its first bytes; a master that was dialed has not.
+func (s *Server) servePeer(nc net.Conn, addr string, first []byte) {
+	dialed := first == nil
 	p := &peer{s: s, nc: nc, try: tryWriterOf(nc), more: make(chan struct{}, 1), gone: make(chan struct{})}
 	s.mu.Lock()
 	s.peers.last++
@@ -88,7 +85,7 @@ func (s *Server) servePeer(nc net.Conn, addr string, dialed bool) {
 	}
 	s.mu.Unlock()
 	if !ok {
-		nc.Close()
+		s.refused(nc, errPlaces)
 		return
 	}
 	s.spawn(p.write)
@@ -96,7 +93,7 @@ func (s *Server) servePeer(nc net.Conn, addr string, dialed bool) {
 	connected := p.event(replica.KindConnected, addr, nil)
 	connected.Replica.Dialed = dialed
 	st.step(connected)
-	p.read(st)
+	p.read(st, first)
 	p.close()
 	s.mu.Lock()
 	s.peers.remove(p.id)
@@ -114,17 +111,20 @@ const (
 	peerBytesMax = 8 << 20
 )
 
-// read hands whole bursts to the node, which says how much of them it used.
-func (p *peer) read(st *stepper) {
+// read hands whole bursts to the node, which says how much of them it used: first, then what comes. A slave is one when the node has used
+// something: until then its time runs.
+func (p *peer) read(st *stepper, first []byte) {
 	buf := make([]byte, peerBytesMin)
-	filled := 0
+	filled, proving := copy(buf, first), first != nil
 	ev := p.event(replica.KindReceived, "", nil)
-	for {
-		n, err := p.nc.Read(buf[filled:])
-		filled += n
+	for n, err := filled, error(nil); ; {
 		if n > 0 {
 			ev.Replica.Data = buf[:filled]
 			used, sync := st.stepReceived(ev)
+			if proving && used > 0 {
+				proving = false
+				p.nc.SetReadDeadline(time.Time{})
+			}
 			if sync != nil {
 				p.s.disk.sync <- sync // a slave answers for its page cache: it goes on reading
 			}
@@ -138,6 +138,8 @@ func (p *peer) read(st *stepper) {
 		if err != nil {
 			return
 		}
+		n, err = p.nc.Read(buf[filled:])
+		filled += n
 	}
 }
 

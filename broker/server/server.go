@@ -84,20 +84,21 @@ type Server struct {
 	fastListener         net.Listener
 	monitor              monitor
 
-	mu       sync.Mutex // guards everything below and the node
-	out      broker.Output
-	conns    connTable
-	doorman  doorman
-	holds    holds
-	rpc      *rpcLatency
-	peers    peerTable
-	timer    *time.Timer
-	armed    time.Duration // when the timer fires; 0: not armed
-	stopped  bool
-	closing  bool
-	failed   error
-	joined   bool // a name server has the broker
-	joinedCh chan struct{}
+	mu        sync.Mutex // guards everything below and the node
+	out       broker.Output
+	conns     connTable
+	doorman   doorman
+	newcomers newcomers
+	holds     holds
+	rpc       *rpcLatency
+	peers     peerTable
+	timer     *time.Timer
+	armed     time.Duration // when the timer fires; 0: not armed
+	stopped   bool
+	closing   bool
+	failed    error
+	joined    bool // a name server has the broker
+	joinedCh  chan struct{}
 
 	limits Limits
 	tick   atomic.Int64  // of watch
@@ -436,6 +437,9 @@ func (s *Server) tearDown() {
 	again := s.closing
 	s.closing = true
 	conns, peers := s.conns.all(), s.peers.all()
+	for nc := range s.newcomers.conns {
+		nc.Close()
+	}
 	s.timer.Stop()
 	s.mu.Unlock()
 	s.closeListeners()
