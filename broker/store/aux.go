@@ -291,7 +291,7 @@ func (s *Store) AuxDone(gen int32, err error) {
 
 // requeue puts the first n dirty queues, of which units were written, where their first unit that waits belongs.
 func (s *Store) requeue(n int) {
-	var again []dirtyQueue
+	again, rest := s.dirty[:0], s.dirty[n:]
 	for _, d := range s.dirty[:n] {
 		if q := d.q; q.saved < q.next {
 			again = append(again, dirtyQueue{q, q.hot.at(q.saved).phys})
@@ -300,8 +300,7 @@ func (s *Store) requeue(n int) {
 		}
 	}
 	slices.SortFunc(again, compareDirty)
-	rest := s.dirty[n:]
-	merged := make([]dirtyQueue, 0, len(again)+len(rest))
+	merged := s.spareDirty[:0]
 	for len(again) > 0 && len(rest) > 0 {
 		if again[0].phys < rest[0].phys {
 			merged, again = append(merged, again[0]), again[1:]
@@ -309,5 +308,6 @@ func (s *Store) requeue(n int) {
 			merged, rest = append(merged, rest[0]), rest[1:]
 		}
 	}
-	s.dirty = append(append(merged, again...), rest...)
+	merged = append(append(merged, again...), rest...)
+	s.dirty, s.spareDirty = merged, s.dirty
 }

@@ -71,6 +71,7 @@ type index struct {
 	record     message.Record // of the record being indexed
 	scratch    []byte         // a record that lies in two chunks
 	sparePages []unitPage
+	spareDirty []dirtyQueue // what dirty is made in the next time
 }
 
 // dirtyQueue is a queue with the physical offset to which the first unit of it leads that no AuxJob has written.
