@@ -72,10 +72,16 @@ func (in *Intake) Use(b *Burst) { in.Burst = b }
 
 func newIntake(n *Node, addr string) *Intake {
 	in := &Intake{Burst: &Burst{}, cfg: &n.cfg, store: n.storeHost, storeV6: n.storeHostV6}
-	in.added = message.AppendProperty(in.added, message.PropertyRegion, "DefaultRegion")
-	in.added = message.AppendProperty(in.added, message.PropertyTrace, "true")
+	old := n.cfg.isRocketMQ4() // which adds the first two for its hooks alone, and leaves out the last separator
+	if !old {
+		in.added = message.AppendProperty(in.added, message.PropertyRegion, "DefaultRegion")
+		in.added = message.AppendProperty(in.added, message.PropertyTrace, "true")
+	}
 	in.toReply = len(in.added)
 	in.added = message.AppendProperty(in.added, message.PropertyCluster, n.cfg.ClusterName)
+	if old {
+		in.added = in.added[:len(in.added)-1]
+	}
 	if a, err := netip.ParseAddrPort(addr); err == nil {
 		in.host, in.hostV6 = message.HostOf(a)
 	}
@@ -236,6 +242,9 @@ func (s *Send) one(properties []byte) (set bool) {
 // complete returns the properties with those that the broker adds; set tells that some are there and are to be replaced.
 // Source: AbstractSendMessageProcessor.buildMsgContext, SendMessageProcessor.sendMessage (RocketMQ 5.3.3).
 func (in *Intake) complete(properties []byte, set bool, added []byte) []byte {
+	if len(added) == 0 {
+		return properties
+	}
 	start := len(in.scratch)
 	if !set {
 		in.scratch = message.JoinProperties(append(in.scratch, properties...), start, added)

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"holdfast/broker/durability"
+	"holdfast/broker/message"
 	"holdfast/broker/remoting"
 )
 
@@ -29,5 +31,32 @@ func TestHeartbeatsAreReadByTheIntake(t *testing.T) {
 	}
 	if at, found := r.node.producers.find("p"); !found || r.node.producers.sorted[at].find("c") == nil {
 		t.Error("c is no producer of p")
+	}
+}
+
+// What a broker adds to the properties counts for how long they may be: conformance/limits_test.go holds that against Apache's.
+func TestPropertiesThatAreAdded(t *testing.T) {
+	all := "MSG_REGION\x01DefaultRegion\x02TRACE_ON\x01true\x02CLUSTER\x01DefaultCluster\x02"
+	for _, c := range []struct {
+		profile    durability.Profile
+		code       int32
+		sent, want string
+	}{
+		{durability.RocketMQ5, remoting.RequestSendMessageV2, "a\x01b\x02", "a\x01b\x02" + all},
+		{durability.RocketMQ5, remoting.RequestSendMessageV2, "TRACE_ON\x01false\x02a\x01b", "a\x01b\x02" + all},
+		{durability.RocketMQ5, remoting.RequestSendReplyMessageV2, "a\x01b\x02", "a\x01b\x02MSG_REGION\x01DefaultRegion\x02TRACE_ON\x01true\x02"},
+		{durability.RocketMQ4, remoting.RequestSendMessageV2, "a\x01b\x02", "a\x01b\x02CLUSTER\x01DefaultCluster"},
+		{durability.RocketMQ4, remoting.RequestSendMessageV2, "", "CLUSTER\x01DefaultCluster"},
+		{durability.RocketMQ4, remoting.RequestSendReplyMessageV2, "a\x01b", "a\x01b"},
+	} {
+		r := newRig(t, rigConfig(durability.AsyncMaster, durability.AsyncFlush, c.profile, 1), nil)
+		requests, _, err := r.node.Intake("127.0.0.1:50000").Decode(r.sendFrameOf(c.code, "T", 0, c.sent, "body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, _, err := message.Decode(requests[0].Send.Records, false)
+		if got := string(record.Properties); err != nil || got != c.want {
+			t.Errorf("%s, request %d, %q: got %q, want %q, %v", c.profile, c.code, c.sent, got, c.want, err)
+		}
 	}
 }

@@ -42,7 +42,7 @@ func limits() []beyond {
 		return map[string]string{"topic": topic, "queueId": strconv.Itoa(id)}
 	}
 	property := func(n int) map[string]string {
-		return map[string]string{"properties": "p\x01" + strings.Repeat("v", n-3) + "\x02"}
+		return map[string]string{"properties": uniqueKey + "p\x01" + strings.Repeat("v", n-3-len(uniqueKey)) + "\x02"}
 	}
 	batchTo := func(topic, properties string) map[string]string {
 		return map[string]string{"topic": topic, "batch": "true", "properties": properties}
@@ -54,7 +54,10 @@ func limits() []beyond {
 		{name: "body of 4 MiB and a byte", body: make([]byte, 4<<20+1)},
 		{name: "body of 4 MiB and 64 KiB", body: make([]byte, 4<<20+64<<10)},
 		{name: "batch of 4 MiB and a byte", code: 320, fields: batchTo(limitsTopic, ""), body: batchOf(strings.Repeat("b", 4<<20+1-22), "")},
-		{name: "properties of 32700 with the broker's own", fields: property(32700 - addedBytes)}, // where each version begins to refuse: broker/limits.go
+		{name: "properties of 32767 with those that 5.5.0 adds", fields: property(32767 - len(addedBy5))},
+		{name: "properties of 32768 with those that 5.5.0 adds", fields: property(32768 - len(addedBy5))},
+		{name: "properties of 32767 with those that 4.9.7 adds", fields: property(32767 - len(addedBy4))},
+		{name: "properties of 32768 with those that 4.9.7 adds", fields: property(32768 - len(addedBy4))},
 		{name: "properties of 32767", fields: property(32767)},
 		{name: "properties of 32768", fields: property(32768)},
 		{name: "properties of 70000", fields: property(70000)},
@@ -101,8 +104,12 @@ func limits() []beyond {
 	return all
 }
 
-// addedBytes is the length of the properties that a broker of the cluster holdfast adds to each message.
-const addedBytes = len("MSG_REGION\x01DefaultRegion\x02TRACE_ON\x01true\x02CLUSTER\x01holdfast\x02")
+// Properties that a broker of the cluster holdfast adds to each message. 5.5.0 adds a UNIQ_KEY, too, where there is none.
+const (
+	addedBy5  = "MSG_REGION\x01DefaultRegion\x02TRACE_ON\x01true\x02CLUSTER\x01holdfast\x02"
+	addedBy4  = "CLUSTER\x01holdfast" // the last separator is left out
+	uniqueKey = "UNIQ_KEY\x017F000001162418B4AAC2088D7A5A0001\x02"
+)
 
 // batchOf is a batch of one message.
 func batchOf(body, properties string) []byte {
