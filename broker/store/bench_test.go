@@ -145,3 +145,39 @@ func BenchmarkOpen(b *testing.B) {
 		corrupt(b, vfs.OS(dir), "checkpoint", 0, check...) // as if it had never been opened
 	}
 }
+
+// What the index files cost beside the log, a message: 1 KiB bodies with a UNIQ_KEY of their own, read back from the page cache and put
+// into files of the default size in batches.
+func BenchmarkKeys(b *testing.B) {
+	const n = 200_000
+	s, _ := mustOpen(b, vfs.OS(b.TempDir()), Config{NoIndex: true})
+	q := mustQueue(b, s, "Benchmark", 0)
+	for i := range n {
+		r := record("Benchmark", 0, make([]byte, 1024), fmt.Sprintf("UNIQ_KEY\x017F00000100002A9F6B1B08%010X\x02WAIT\x01true\x02MSG_REGION\x01DefaultRegion\x02TRACE_ON\x01true\x02CLUSTER\x01holdfast\x02", i))
+		if _, _, err := s.Append(q, r, 1, int64(1+i)); err != nil {
+			b.Fatal(err)
+		}
+		if i%64 != 63 {
+			continue
+		}
+		if j := s.TakeWrite(); j != nil {
+			s.Written(j.Gen, j.Upto, j.Run())
+		}
+	}
+	if j := s.TakeWrite(); j != nil {
+		s.Written(j.Gen, j.Upto, j.Run())
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		fsys := vfs.OS(b.TempDir())
+		if err := fsys.MkdirAll(keyDir); err != nil {
+			b.Fatal(err)
+		}
+		k := keyer{fsys: fsys, layout: keyLayout{5_000_000, 20_000_000}}
+		if _, err := k.build(s.segs, s.cfg.SegmentBytes, 0, s.marks.Written); err != nil {
+			b.Fatal(err)
+		}
+		k.close()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/msg")
+}

@@ -14,8 +14,12 @@ import (
 // keyBatch is how many entries are put into an index file at once. The more, the more of them share a block of slots.
 const keyBatch = 1 << 16
 
-// keyBlockSlots is how many slots are read and written at once.
-const keyBlockSlots = 1024
+// keyBlockSlots is how many slots are read and written at once: a full batch has entries in every 4 KiB of a file, so that small blocks
+// save no bytes and cost system calls.
+const keyBlockSlots = 1 << 14
+
+// keyReadBytes is how much of the log is read at once to be indexed.
+const keyReadBytes = 128 << 10
 
 // keys is the index files of a store as the last AuxJob left them.
 type keys struct {
@@ -41,28 +45,30 @@ type keyer struct {
 	order []uint64
 	block []byte
 	bytes []byte
+	read  []byte // of the scanner, between two jobs
 }
 
 // build indexes the records of a log from physical offset from up to upto and returns how far it came: a log that cannot
 // be read is tried again by a later job. What is no record hides the rest of its file.
 func (k *keyer) build(segs []*segment, segBytes, from, upto int64) (int64, error) {
-	c := &scanner{segs: segs, segBytes: segBytes, pos: from, doubt: math.MaxInt64, trusted: true}
+	c := &scanner{segs: segs, segBytes: segBytes, pos: from, doubt: math.MaxInt64, trusted: true, block: keyReadBytes, buf: k.read[:0]}
+	defer func() {
+		if k.read = c.buf; cap(k.read) > keyReadBytes {
+			k.read = nil // there was a long record
+		}
+	}()
 	for c.pos < upto {
 		at := c.pos
-		_, phys, err := c.next()
-		var bad *Bad
-		switch {
-		case errors.As(err, &bad):
+		if _, phys, err := c.next(); err == nil {
+			if err := k.record(&c.record, phys); err != nil {
+				return at, err
+			}
+		} else if bad := (*Bad)(nil); errors.As(err, &bad) {
 			c.pos = min(upto, c.pos-c.pos%segBytes+segBytes)
-			continue
-		case errors.Is(err, errEnd):
+		} else if errors.Is(err, errEnd) {
 			c.pos = upto
-			continue
-		case err != nil:
+		} else {
 			return at, k.flush()
-		}
-		if err := k.record(&c.record, phys); err != nil {
-			return at, err
 		}
 	}
 	return upto, k.flush()
@@ -276,25 +282,30 @@ func (k *keyer) eachBlock(first int32, write bool, fn func(i int, slot int32, ow
 	return nil
 }
 
-// writeEntries writes the batch behind the entries of f and brings the header up to date.
+// writeEntries writes the batch behind the entries of f, in pieces, and brings the header up to date.
 // Source: IndexFile.putKey (RocketMQ 5.3.3).
 func (k *keyer) writeEntries(f *keyFile) error {
-	k.bytes = slices.Grow(k.bytes[:0], len(k.batch)*keyEntryBytes)[:len(k.batch)*keyEntryBytes]
-	first := f.count
-	for i := range k.batch {
-		e, at := &k.batch[i], k.times[i]
-		if f.begin > 0 {
-			e.diff = int32(min(max(0, (at-f.begin)/1000), math.MaxInt32))
+	const piece = 1 << 12
+	for from := 0; from < len(k.batch); from += piece {
+		first, to := f.count, min(from+piece, len(k.batch))
+		k.bytes = slices.Grow(k.bytes[:0], piece*keyEntryBytes)[:(to-from)*keyEntryBytes]
+		for i := from; i < to; i++ {
+			e, at := &k.batch[i], k.times[i]
+			if f.begin > 0 {
+				e.diff = int32(min(max(0, (at-f.begin)/1000), math.MaxInt32))
+			}
+			e.put(k.bytes[(i-from)*keyEntryBytes:])
+			if f.count <= 1 {
+				f.beginPhys, f.begin = e.phys, at
+			}
+			f.endPhys, f.end = e.phys, at
+			f.count++
 		}
-		e.put(k.bytes[i*keyEntryBytes:])
-		if f.count <= 1 {
-			f.beginPhys, f.begin = e.phys, at
+		if _, err := k.file.WriteAt(k.bytes, k.layout.entryAt(first)); err != nil {
+			return err
 		}
-		f.endPhys, f.end = e.phys, at
-		f.count++
 	}
-	_, err := k.file.WriteAt(k.bytes, k.layout.entryAt(first))
-	return err
+	return nil
 }
 
 // sync makes durable what was written.

@@ -58,7 +58,7 @@ func smallConfig(t *rapid.T) Config {
 		QueueFileBytes:  rapid.SampledFrom([]int64{40, 100, 6000}).Draw(t, "queueFile"),
 		ChunkBytes:      rapid.SampledFrom([]int{64, 256, 4096}).Draw(t, "chunk"),
 		HotBytes:        rapid.SampledFrom([]int64{1, 300, 100000}).Draw(t, "hot"),
-		MaxHashSlots:    rapid.SampledFrom([]int32{1, 7, 2000}).Draw(t, "slots"),
+		MaxHashSlots:    rapid.SampledFrom([]int32{1, 7, 40_000}).Draw(t, "slots"),
 		MaxIndexes:      rapid.SampledFrom([]int32{2, 9, 300}).Draw(t, "indexes"),
 		IndexTags:       rapid.Bool().Draw(t, "tags"),
 		HotUnits:        rapid.SampledFrom([]int{1, 8, 1000}).Draw(t, "hotUnits"),

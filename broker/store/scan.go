@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,7 @@ import (
 	"holdfast/broker/vfs"
 )
 
-// scanBlock is how many bytes a scanner reads at a time.
+// scanBlock is how many bytes a scanner reads at a time, unless told otherwise.
 const scanBlock = 1 << 20
 
 // scanner reads the records of a commit log from its files, one behind the other, and checks all that a record says of
@@ -20,6 +21,7 @@ type scanner struct {
 	pos      int64 // physical offset of the next record
 	doubt    int64 // records from this physical offset on may be torn
 	trusted  bool  // bodies are not checked
+	block    int   // bytes that are read at a time; 0: scanBlock
 	buf      []byte
 	bufAt    int64 // physical offset of buf[0]
 	record   message.Record
@@ -45,7 +47,7 @@ func (c *scanner) view(at int64, n int) ([]byte, error) {
 		return c.buf[at-c.bufAt:][:n], nil
 	}
 	g := c.segment(at)
-	size := int(min(int64(max(n, scanBlock)), g.base+c.segBytes-at))
+	size := int(min(int64(max(n, cmp.Or(c.block, scanBlock))), g.base+c.segBytes-at))
 	if cap(c.buf) < size {
 		c.buf = make([]byte, size)
 	}
