@@ -58,6 +58,9 @@ func TestClients(t *testing.T) {
 	for i, client := range clients {
 		wg.Go(func() { results[i] = javaFeatures(w, witnesses[client], client) })
 	}
+	if *systemFlag == "reference" && selected("name-servers") {
+		wg.Go(javaNameServers(t, witnesses))
+	}
 	wg.Wait()
 	for i, client := range clients {
 		got.Saw[client] = results[i]
