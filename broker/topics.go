@@ -171,7 +171,7 @@ func (n *Node) createTopic(c ConnID, f *remoting.Frame, out *Output) {
 }
 
 // deleteTopic serves DELETE_TOPIC_IN_BROKER: the topic is forgotten with what groups have consumed of it, its messages stay in
-// the log. Source: AdminBrokerProcessor.deleteTopic (RocketMQ 5.3.3).
+// the log, and its queues their offsets: see docs/broker.md. Source: AdminBrokerProcessor.deleteTopic (RocketMQ 5.3.3).
 func (n *Node) deleteTopic(c ConnID, f *remoting.Frame, out *Output) {
 	if n.slaveRefuses(c, f, out) {
 		return
