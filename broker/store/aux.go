@@ -49,6 +49,7 @@ type AuxJob struct {
 	taken              bool
 	lastRun, lastQueue time.Duration
 	lastKeys           time.Duration
+	lastWhole          time.Duration // when a job had all queues last: it is not held off for ever where many are written to without a pause
 }
 
 // auxPart is the units [from, to) of a queue.
@@ -108,9 +109,9 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 		j.lastKeys = now
 	}
 	j.keySync = syncKeys
-	most, behind := s.cfg.AuxQueues, end-s.saved.indexed >= s.cfg.QueueSyncBytes
-	if full || behind {
-		most = len(s.dirty)
+	most, behind := s.cfg.AuxQueues, end-s.saved.indexed >= s.cfg.QueueSyncBytes || now-j.lastWhole >= 3*s.cfg.QueueSyncEvery
+	if full || behind || len(s.dirty) <= most {
+		most, j.lastWhole = len(s.dirty), now
 	}
 	s.prepareAux(timed, timed && (now-j.lastQueue >= s.cfg.QueueSyncEvery || behind), most)
 	if timed {

@@ -145,3 +145,19 @@ func TestManyQueuesAreWrittenInTurn(t *testing.T) {
 		wantBodies(t, s, fmt.Sprintf("T%03d", i), "m")
 	}
 }
+
+// What waits in many queues waits three times QueueSyncEvery at most for all of it to be on disk: files of the log could not expire before.
+func TestManyQueuesAreNotHeldOffForEver(t *testing.T) {
+	cfg := small
+	cfg.AuxQueues = 1
+	s, _ := mustOpen(t, vfs.NewMem(), cfg)
+	every := s.cfg.QueueSyncEvery
+	for now := every; now <= 3*every; now += every {
+		putAll(t, s, 3, "m")
+		j := s.TakeAux(now)
+		s.AuxDone(j.Gen, j.Run())
+		if whole := s.saved.indexed == s.marks.Synced; whole != (now == 3*every) {
+			t.Errorf("after %v all is on disk: %v", now, whole)
+		}
+	}
+}
