@@ -49,6 +49,44 @@ func TestExpireInterrupted(t *testing.T) {
 	})
 }
 
+// TestExpireLeavesAFile: where the log was cut at the end of a file, the next one is in memory alone: without the last file on disk a power cut
+// would leave a log of nothing.
+func TestExpireLeavesAFile(t *testing.T) {
+	mem := vfs.NewMem()
+	s, _ := mustOpen(t, mem, small)
+	for s.Marks().Appended <= 2*small.SegmentBytes {
+		put(t, s, "T", "old")
+	}
+	flush(t, s)
+	cut, err := s.TakeTruncate(2 * small.SegmentBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = cut.Run()
+	if s.Truncated(cut.Gen, err); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.runAux(true, true); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "T", "new")
+	to := s.Expirable(0, 10, true)
+	if to != small.SegmentBytes {
+		t.Errorf("the log may be cut at %d; what lies below %d is all that may go", to, small.SegmentBytes)
+	}
+	s.Expire(to)
+	j := s.TakeAux(0)
+	err = j.Run()
+	if s.AuxDone(j.Gen, err); err != nil {
+		t.Fatal(err)
+	}
+	mem = mem.Crash(rand.New(rand.NewPCG(1, 2)), vfs.Loss{})
+	s, r := mustOpen(t, mem, small)
+	if d, err := Dump(mem); err != nil || len(d.Problems) > 0 || s.Marks().Min != small.SegmentBytes || s.Marks().Appended != 2*small.SegmentBytes {
+		t.Errorf("opened: %v; dump: %+v, %v", r, d, err)
+	}
+}
+
 // What another broker has left is built anew; a queue of which the log has no message goes on where it ended.
 func TestExpiredQueueOfAnotherBroker(t *testing.T) {
 	mem := vfs.NewMem()
