@@ -178,7 +178,7 @@ func (c *conn) serve() {
 	}
 	c.close()
 	c.s.large.Add(-c.large)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 		c.s.log.Debug("connection closed", "peer", c.nc.RemoteAddr(), "err", err)
 	}
 	select {
@@ -193,7 +193,7 @@ const (
 	readBytesMax = 256 << 10
 )
 
-// read takes whole bursts: everything that the kernel has, decoded outside the lock, one Step each.
+// read takes whole bursts: everything that the kernel has, decoded outside the lock, one Step each. It returns why it ended.
 func (c *conn) read() error {
 	if c.raw == nil {
 		return c.readInHand()
