@@ -48,6 +48,8 @@ func TestRPCLatencyUnasked(t *testing.T) {
 	s := mustStart(t, DefaultConfig(durability.RocketMQ5))
 	c := dial(t, s.Addr())
 	c.send("T", 0, "m")
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, conn := range s.conns.all() {
 		if conn.clock.open != nil {
 			t.Errorf("%d requests are kept", len(conn.clock.open))
