@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -44,8 +43,7 @@ func (f *benchFlags) runAttached(cmd *cobra.Command) error {
 		return err
 	}
 	m := f.attachedMatrix(found)
-	b.Systems, b.Contracts = []*scenarios.Matrix{m}, m.Contracts
-	b.Nodes = func(context.Context, *scenarios.Matrix, scenarios.Spec) (scenarios.Nodes, error) { return found, nil }
+	b.Systems, b.Contracts, b.Attached = []*scenarios.Matrix{m}, m.Contracts, found
 	sum := sha256.Sum256([]byte(m.Command + found.Version + found.Contract.String()))
 	return f.carryOut(ctx, cmd, &b, &result.Result{
 		Schema: result.Schema, Tool: result.Tool{Version: version, Commit: commit}, Started: time.Now().UTC().Truncate(time.Second), Seed: f.seed,

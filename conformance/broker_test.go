@@ -50,11 +50,19 @@ var ready = regexp.MustCompile(`^ready namesrv=(\S+) broker=(\S+)`)
 // start starts the broker over a store directory and waits until it accepts clients. The broker ends with the test.
 func start(t *testing.T, store string) *server {
 	t.Helper()
+	s, m := launch(t, ready, "broker", "--standalone", "--listen", "127.0.0.1:0", "--store", store)
+	s.namesrv, s.broker = m[1], m[2]
+	return s
+}
+
+// launch starts the command with the arguments, which ends with the test, and returns it with what the first line that it prints matches.
+func launch(t *testing.T, line *regexp.Regexp, args ...string) (*server, []string) {
+	t.Helper()
 	path, err := executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{cmd: exec.Command(path, "broker", "--standalone", "--listen", "127.0.0.1:0", "--store", store)}
+	s := &server{cmd: exec.Command(path, args...)}
 	s.cmd.Stderr = os.Stderr
 	if s.stdout, err = s.cmd.StdoutPipe(); err != nil {
 		t.Fatal(err)
@@ -67,16 +75,12 @@ func start(t *testing.T, store string) *server {
 			t.Error(err)
 		}
 	})
-	line, err := bufio.NewReader(s.stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the broker ended before it was ready: %v", err)
+	first, err := bufio.NewReader(s.stdout).ReadString('\n')
+	m := line.FindStringSubmatch(first)
+	if err != nil || m == nil {
+		t.Fatalf("first line of %q: %q, %v", args, first, err)
 	}
-	m := ready.FindStringSubmatch(line)
-	if m == nil {
-		t.Fatalf("first line of the broker: %q", line)
-	}
-	s.namesrv, s.broker = m[1], m[2]
-	return s
+	return s, m
 }
 
 // stop ends the broker as an operator does, and errs unless it ends well within 10 s. A second call does nothing.

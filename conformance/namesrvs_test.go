@@ -1,10 +1,8 @@
 package conformance
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -20,28 +18,7 @@ var readyAt = regexp.MustCompile(`^ready (?:namesrv|broker)=(\S+)`)
 // startNode starts the command with the arguments, and returns it with the address that it is ready at.
 func startNode(t *testing.T, args ...string) (*server, string) {
 	t.Helper()
-	path, err := executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{cmd: exec.Command(path, args...)}
-	s.cmd.Stderr = os.Stderr
-	if s.stdout, err = s.cmd.StdoutPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	line, err := bufio.NewReader(s.stdout).ReadString('\n')
-	m := readyAt.FindStringSubmatch(line)
-	if err != nil || m == nil {
-		t.Fatalf("first line of %q: %q, %v", args, line, err)
-	}
+	s, m := launch(t, readyAt, args...)
 	return s, m[1]
 }
 

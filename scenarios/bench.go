@@ -25,8 +25,8 @@ type Bench struct {
 	Rates []int
 	Out   string
 	Say   func(string)
-	// Nodes returns what a system's pass is measured on, to be closed after it; nil: a fresh cluster of the system's Speed.
-	Nodes func(ctx context.Context, m *Matrix, spec Spec) (Nodes, error)
+	// Attached is what every pass is measured on, and left as it is; nil: each on a fresh cluster of the system's Speed.
+	Attached Nodes
 	// First measures the time from exec to the first SEND_OK of a system; nil: it is not measured.
 	First func(ctx context.Context, system int, dir string) (time.Duration, error)
 }
@@ -136,7 +136,7 @@ func (b *Bench) open() (all [][]*benched) {
 				continue
 			}
 			one := &benched{m: m, contract: c, repeat: m.Command}
-			if b.Nodes == nil {
+			if b.Attached == nil {
 				one.repeat += " --contracts " + ContractName(c)
 			}
 			for _, s := range b.Shapes {
@@ -223,8 +223,8 @@ func (b *Bench) pass(ctx context.Context, one *benched, pass int) (err error) {
 
 // nodes returns what a pass is measured on.
 func (b *Bench) nodes(ctx context.Context, m *Matrix, spec Spec) (Nodes, error) {
-	if b.Nodes != nil {
-		return b.Nodes(ctx, m, spec)
+	if b.Attached != nil {
+		return b.Attached, nil
 	}
 	cluster, err := m.Speed.Open(ctx, spec)
 	if err != nil {

@@ -32,6 +32,18 @@ type RouteInfo struct {
 	Brokers   []BrokerData
 }
 
+// Master returns the address of the master of a broker group; "" when the route has none.
+func (r *RouteInfo) Master(group string) string {
+	for _, b := range r.Brokers {
+		for _, n := range b.Addrs {
+			if b.BrokerName == group && n.ID == 0 {
+				return n.Addr
+			}
+		}
+	}
+	return ""
+}
+
 // Append appends r as a body. The ids inside brokerAddrs are quoted and no white space stands there: every client reads
 // that, Apache's Go client nothing else.
 func (r *RouteInfo) Append(dst []byte) []byte {

@@ -85,7 +85,7 @@ func findTopic(ctx context.Context, nameServers []string, topic string, remote b
 		return nil, 0, err
 	}
 	for _, q := range route.Queues {
-		address := masterOf(route, q.BrokerName)
+		address := route.Master(q.BrokerName)
 		if q.Perm&remoting.PermWrite == 0 || q.WriteQueues < 1 || address == "" {
 			continue
 		}
@@ -102,17 +102,6 @@ func findTopic(ctx context.Context, nameServers []string, topic string, remote b
 	}
 	slices.SortFunc(masters, func(x, y groupMaster) int { return cmp.Compare(x.name, y.name) })
 	return masters, queues, nil
-}
-
-func masterOf(route remoting.RouteInfo, group string) string {
-	for _, b := range route.Brokers {
-		for _, n := range b.Addrs {
-			if b.BrokerName == group && n.ID == 0 {
-				return n.Addr
-			}
-		}
-	}
-	return ""
 }
 
 // local errs with ErrRemote for an address beyond this machine.

@@ -206,14 +206,11 @@ func (a admin) masterAddress(ctx context.Context, topic, group string) (string, 
 	if err != nil {
 		return "", err
 	}
-	for _, b := range route.Brokers {
-		for _, n := range b.Addrs {
-			if b.BrokerName == group && n.ID == 0 {
-				return n.Addr, nil
-			}
-		}
+	address := route.Master(group)
+	if address == "" {
+		return "", fmt.Errorf("the route of %s has no master of group %s", topic, group)
 	}
-	return "", fmt.Errorf("the route of %s has no master of group %s", topic, group)
+	return address, nil
 }
 
 // Master implements driver.Admin.
