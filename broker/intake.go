@@ -56,6 +56,8 @@ type Intake struct {
 	storeV6 bool
 	added   []byte // properties that every message gets
 	toReply int    // bytes of added that a reply message gets, too
+	reader  remoting.Reader[remoting.SendHeader]
+	header  remoting.SendHeader // scratch
 	*Burst
 }
 
@@ -71,7 +73,7 @@ type Burst struct {
 func (in *Intake) Use(b *Burst) { in.Burst = b }
 
 func newIntake(n *Node, addr string) *Intake {
-	in := &Intake{Burst: &Burst{}, cfg: &n.cfg, store: n.storeHost, storeV6: n.storeHostV6}
+	in := &Intake{Burst: &Burst{}, reader: remoting.NewSendReader(), cfg: &n.cfg, store: n.storeHost, storeV6: n.storeHostV6}
 	old := n.cfg.isRocketMQ4() // which adds the first two for its hooks alone, and leaves out the last separator
 	if !old {
 		in.added = message.AppendProperty(in.added, message.PropertyRegion, "DefaultRegion")
@@ -105,26 +107,38 @@ func (in *Intake) Reset() {
 // the peer to this node's own requests are among them, with Frame.IsResponse. An error means that the stream is lost.
 func (in *Intake) Decode(b []byte) (requests []Request, n int, err error) {
 	for {
-		frame, size, err := remoting.Decode(b[n:])
+		r := in.another()
+		size, alike, scratch, err := in.reader.Decode(b[n:], &r.Frame, &in.header, in.scratch)
+		in.scratch = scratch
 		if err != nil || size == 0 {
+			*r = Request{}
+			in.requests = in.requests[:len(in.requests)-1]
 			return in.requests, n, err
 		}
 		n += size
-		in.requests = append(in.requests, Request{Frame: frame})
-		r := &in.requests[len(in.requests)-1]
-		if in.frames || frame.IsResponse() {
+		if in.frames || r.Frame.IsResponse() {
 			continue
 		}
-		switch frame.Code {
+		switch r.Frame.Code {
 		case remoting.RequestSendMessage, remoting.RequestSendMessageV2, remoting.RequestSendBatchMessage,
 			remoting.RequestSendReplyMessage, remoting.RequestSendReplyMessageV2:
-			in.send(r)
+			in.send(r, alike)
 		case remoting.RequestPullMessage, remoting.RequestLitePullMessage:
 			in.pull(r)
 		case remoting.RequestHeartBeat:
 			in.heartbeat(r)
 		}
 	}
+}
+
+// another appends an empty request; those behind the end are empty.
+func (in *Intake) another() *Request {
+	if n := len(in.requests); n < cap(in.requests) {
+		in.requests = in.requests[:n+1]
+	} else {
+		in.requests = append(in.requests, Request{})
+	}
+	return &in.requests[len(in.requests)-1]
 }
 
 // heartbeat reads the body of HEART_BEAT, unless it is longer than is allowed: then the request is refused for that.
@@ -162,16 +176,19 @@ func (in *Intake) pull(r *Request) {
 	r.Pull = &in.pulls[len(in.pulls)-1]
 }
 
-func (in *Intake) send(r *Request) {
-	var h remoting.SendHeader
-	var err error
-	if in.scratch, err = remoting.ParseSend(r.Frame.Code, r.Frame.Ext, &h, in.scratch); err != nil {
-		r.Fault, r.Code = err.Error(), remoting.ResponseSystemError
-		return
+// send reads a send, whose header may be there already, and encodes its records.
+func (in *Intake) send(r *Request, parsed bool) {
+	h := &in.header
+	if !parsed {
+		var err error
+		if in.scratch, err = in.reader.Parse(&r.Frame, h, in.scratch); err != nil {
+			r.Fault, r.Code = err.Error(), remoting.ResponseSystemError
+			return
+		}
 	}
 	added := in.added
 	if code := r.Frame.Code; code == remoting.RequestSendReplyMessage || code == remoting.RequestSendReplyMessageV2 {
-		came := h
+		came := *h
 		r.Reply, added = &came, added[:in.toReply]
 		h.Batch, h.SysFlag = false, 0 // what is stored of a reply has neither
 	}
@@ -180,10 +197,10 @@ func (in *Intake) send(r *Request) {
 		QueueID: h.QueueID, ReconsumeTimes: h.ReconsumeTimes, MaxReconsumeTimes: h.MaxReconsumeTimes,
 		SysFlag: h.SysFlag, UnitMode: h.UnitMode, Batch: h.Batch,
 	}
-	if r.Code, r.Fault = in.refusal(&h, r.Frame.Body); r.Fault != "" {
+	if r.Code, r.Fault = in.refusal(h, r.Frame.Body); r.Fault != "" {
 		return
 	}
-	r.Send.Illegal = illegal(&h, len(added))
+	r.Send.Illegal = illegal(h, len(added))
 	start := len(in.records)
 	record := message.Record{
 		QueueID: h.QueueID, Flag: h.Flag, SysFlag: h.SysFlag, BornTimestamp: h.BornTimestamp,

@@ -92,23 +92,34 @@ func (f *Frame) CodeName() string {
 // does not hold a whole frame yet; FrameBytes tells how many bytes it needs. An error (ErrFrameTooLong, ErrFrame, ErrHeader)
 // means that the stream is lost: the connection must be closed.
 func Decode(b []byte) (f Frame, n int, err error) {
+	form, header, body, err := split(b)
+	if err != nil || header == nil {
+		return Frame{}, 0, err
+	}
+	f.Form, f.Body = form, body
+	if err = f.decode(header); err != nil {
+		return Frame{}, 0, err
+	}
+	return f, 8 + len(header) + len(body), nil
+}
+
+// split returns the parts of the first frame in b; header is nil when b does not hold a whole frame.
+func split(b []byte) (form Form, header, body []byte, err error) {
 	size, err := FrameBytes(b)
 	if err != nil || size == 0 || size > len(b) {
-		return Frame{}, 0, err
+		return 0, nil, nil, err
 	}
 	head := binary.BigEndian.Uint32(b[4:])
-	headEnd := 8 + int(head&0xFFFFFF)
-	f.Form = Form(head >> 24)
-	f.Body = b[headEnd:size:size]
+	end := 8 + int(head&0xFFFFFF)
+	return Form(head >> 24), b[8:end:end], b[end:size:size], nil
+}
+
+// decode fills f from a header in the form f.Form.
+func (f *Frame) decode(header []byte) error {
 	if f.Form == Binary {
-		err = f.decodeBinary(b[8:headEnd:headEnd])
-	} else {
-		err = f.decodeJSON(b[8:headEnd:headEnd])
+		return f.decodeBinary(header)
 	}
-	if err != nil {
-		return Frame{}, 0, err
-	}
-	return f, size, nil
+	return f.decodeJSON(header)
 }
 
 // FrameBytes returns the size in bytes of the frame at the front of b, its length field included, or 0 when b is too short

@@ -1,6 +1,7 @@
 package remoting
 
 import (
+	"bytes"
 	"encoding/binary"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -254,32 +255,33 @@ func (s *scanner) end() bool {
 // Unescape appends text, the inside of a JSON string, to dst with its escapes resolved and returns the extended slice.
 // The result is never longer than text. Halves of surrogate pairs become U+FFFD; what is not an escape is kept as it is.
 func Unescape(dst, text []byte) []byte {
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c != '\\' || escapeBytes(text[i:]) == 0 {
-			dst = append(dst, c)
-			i++
-			continue
+	for {
+		plain := bytes.IndexByte(text, '\\')
+		if plain < 0 {
+			return append(dst, text...)
 		}
-		if text[i+1] != 'u' {
-			dst = append(dst, unescaped(text[i+1]))
-			i += 2
-			continue
-		}
-		r := rune(hex4(text[i+2:]))
-		i += 6
-		if utf16.IsSurrogate(r) {
-			low := rune(-1)
-			if i < len(text) && text[i] == '\\' && escapeBytes(text[i:]) == 6 {
-				low = rune(hex4(text[i+2:]))
+		dst, text = append(dst, text[:plain]...), text[plain:]
+		n := escapeBytes(text)
+		switch {
+		case n == 0:
+			dst, n = append(dst, '\\'), 1
+		case n == 2:
+			dst = append(dst, unescaped(text[1]))
+		default:
+			r := rune(hex4(text[2:]))
+			if utf16.IsSurrogate(r) {
+				low := rune(-1)
+				if len(text) > 6 && text[6] == '\\' && escapeBytes(text[6:]) == 6 {
+					low = rune(hex4(text[8:]))
+				}
+				if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
+					n = 12
+				}
 			}
-			if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
-				i += 6
-			}
+			dst = utf8.AppendRune(dst, r)
 		}
-		dst = utf8.AppendRune(dst, r)
+		text = text[n:]
 	}
-	return dst
 }
 
 func unescaped(c byte) byte {

@@ -36,19 +36,26 @@ var (
 func ParseSend(code int32, e Ext, h *SendHeader, scratch []byte) ([]byte, error) {
 	*h = SendHeader{MaxReconsumeTimes: NoLimit}
 	p := parser{scratch: scratch}
-	long := code == RequestSendMessage || code == RequestSendReplyMessage
 	var f Field
 	for c := e.walk(); c.next(&f); {
-		if long {
-			h.long(&p, &f)
-		} else if len(f.Key) == 1 {
-			h.short(&p, &f, f.Key[0])
-		}
+		h.take(code, &p, &f)
 	}
-	if long {
+	if longNames(code) {
 		return p.scratch, p.done(sendRequired)
 	}
 	return p.scratch, p.done(sendShortRequired)
+}
+
+// longNames reports whether the fields of a send with that code have their long names.
+func longNames(code int32) bool { return code == RequestSendMessage || code == RequestSendReplyMessage }
+
+// take takes one field.
+func (h *SendHeader) take(code int32, p *parser, f *Field) {
+	if longNames(code) {
+		h.long(p, f)
+	} else if len(f.Key) == 1 {
+		h.short(p, f, f.Key[0])
+	}
 }
 
 // long takes one field of the form with long names.
@@ -125,7 +132,7 @@ func (h *SendHeader) short(p *parser, f *Field, name byte) {
 // Append appends h's fields with the names that the request code asks for.
 func (h *SendHeader) Append(w *Writer, code int32) {
 	names := &sendShortNames
-	if code == RequestSendMessage || code == RequestSendReplyMessage {
+	if longNames(code) {
 		names = &sendLongNames
 	}
 	w.Text(names[0], h.ProducerGroup)
@@ -190,21 +197,26 @@ func ParseSendReply(e Ext, r *SendReply) error {
 	p := parser{}
 	var f Field
 	for c := e.walk(); c.next(&f); {
-		switch string(f.Key) {
-		case "msgId":
-			r.MsgID = p.text(&f)
-			p.seen |= 1
-		case "queueId":
-			r.QueueID = p.int32(&f)
-			p.seen |= 2
-		case "queueOffset":
-			r.QueueOffset = p.integer(&f)
-			p.seen |= 4
-		case "transactionId":
-			r.TransactionID = p.text(&f)
-		}
+		r.take(&p, &f)
 	}
 	return p.done(sendReplyRequired)
+}
+
+// take takes one field.
+func (r *SendReply) take(p *parser, f *Field) {
+	switch string(f.Key) {
+	case "msgId":
+		r.MsgID = p.text(f)
+		p.seen |= 1
+	case "queueId":
+		r.QueueID = p.int32(f)
+		p.seen |= 2
+	case "queueOffset":
+		r.QueueOffset = p.integer(f)
+		p.seen |= 4
+	case "transactionId":
+		r.TransactionID = p.text(f)
+	}
 }
 
 // AppendReply appends a whole reply frame without header fields, in the form of its request: for errors, and for

@@ -83,9 +83,11 @@ type Client struct {
 	templates []template
 	born      digits
 	errs      remoteErrors
-	polled    []driver.Polled // by slot, for consumers
-	sources   []int64         // by queue number, for consumers: the broker id that the last answer suggested
-	timer     time.Duration   // next instant at which connections or the route need a Wake
+	frame     remoting.Frame     // the response that is looked at
+	sent      remoting.SendReply // its header, when it answers a send
+	polled    []driver.Polled    // by slot, for consumers
+	sources   []int64            // by queue number, for consumers: the broker id that the last answer suggested
+	timer     time.Duration      // next instant at which connections or the route need a Wake
 }
 
 // group is a broker group and the connections that operations on its queues use.

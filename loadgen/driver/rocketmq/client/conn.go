@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	"holdfast/broker/remoting"
 	"holdfast/loadgen/driver"
 )
 
@@ -30,6 +31,7 @@ type conn struct {
 	pending    int           // operations under way on it
 	retired    bool          // never dialled again; its place may be used for another
 
+	reader  remoting.Reader[remoting.SendReply]
 	out     []byte // bytes for the peer; out[:head] are written
 	head    int
 	written int64 // bytes written since it is up. Invariant: written <= queued
@@ -63,7 +65,7 @@ func (c *Client) connTo(address string, lane int, nameServer bool) int {
 // newConn returns the number of a new connection, in the place of one that nobody needs any more if there is any.
 func (c *Client) newConn(address string, lane int, nameServer bool) int {
 	c.timer = c.now
-	fresh := conn{address: address, node: c.cfg.NodeName(address), lane: lane, nameServer: nameServer, wanted: true, until: c.now}
+	fresh := conn{reader: remoting.NewSendReplyReader(), address: address, node: c.cfg.NodeName(address), lane: lane, nameServer: nameServer, wanted: true, until: c.now}
 	for i := range c.conns {
 		if k := &c.conns[i]; k.retired && k.state == idle && k.pending == 0 {
 			fresh.out = k.out[:0]

@@ -14,8 +14,9 @@ func (c *Client) Received(now time.Duration, id int, b []byte) (int, error) {
 	c.now = now
 	c.conns[id].heard = now
 	taken := 0
+	f := &c.frame
 	for c.conns[id].state == up {
-		f, n, err := remoting.Decode(b[taken:])
+		n, alike, _, err := c.conns[id].reader.Decode(b[taken:], f, &c.sent, nil)
 		if err != nil {
 			c.drop(id)
 			return taken, err
@@ -25,14 +26,14 @@ func (c *Client) Received(now time.Duration, id int, b []byte) (int, error) {
 		}
 		taken += n
 		if f.IsResponse() { // a broker's own requests ask nothing that a load would answer
-			c.reply(id, &f)
+			c.reply(id, f, alike)
 		}
 	}
 	return len(b), nil
 }
 
-// reply takes one response.
-func (c *Client) reply(id int, f *remoting.Frame) {
+// reply takes one response; sent: if it answers a send, its header is in c.sent.
+func (c *Client) reply(id int, f *remoting.Frame, sent bool) {
 	if f.Opaque < opaqueBase {
 		if c.conns[id].nameServer && f.Opaque == c.ns.opaque {
 			c.routeReply(f)
@@ -49,7 +50,7 @@ func (c *Client) reply(id int, f *remoting.Frame) {
 	}
 	switch o.kind {
 	case send:
-		c.sendReply(slot, f)
+		c.sendReply(slot, f, sent)
 	case pull:
 		c.pullReply(slot, f)
 	case commit:
@@ -57,18 +58,23 @@ func (c *Client) reply(id int, f *remoting.Frame) {
 	}
 }
 
-func (c *Client) sendReply(slot int32, f *remoting.Frame) {
+func (c *Client) sendReply(slot int32, f *remoting.Frame, parsed bool) {
 	kind, status := classify(f.Code, f.Remark, c.cfg.Quorum)
-	var r remoting.SendReply
-	if kind == driver.OK && (remoting.ParseSendReply(f.Ext, &r) != nil || r.QueueID != c.queueID(c.ops[slot].queue)) {
-		c.finish(slot, driver.Info, driver.ErrMalformed) // stored, but nobody knows where
-		return
+	if kind == driver.OK {
+		if !parsed {
+			_, err := c.conns[c.ops[slot].conn].reader.Parse(f, &c.sent, nil)
+			parsed = err == nil
+		}
+		if !parsed || c.sent.QueueID != c.queueID(c.ops[slot].queue) {
+			c.finish(slot, driver.Info, driver.ErrMalformed) // stored, but nobody knows where
+			return
+		}
 	}
 	c.avoid(c.ops[slot].queue, kind)
 	done := c.complete(slot)
 	done.Kind, done.Status = kind, status
 	if kind == driver.OK {
-		done.Offset = r.QueueOffset
+		done.Offset = c.sent.QueueOffset
 		return
 	}
 	done.Err = c.errs.of(f.Code, f.Remark)
