@@ -87,6 +87,10 @@ func DefaultChoice(p Profile) Choice {
 	}
 }
 
+// slavePass is how often a slave of RocketMQ syncs under SYNC_FLUSH: no put asks its flusher to, so it goes by its own pauses.
+// Source: GroupCommitService.run, doCommit (RocketMQ 5.3.3, 4.9.8).
+const slavePass = 10 * time.Millisecond
+
 // Contract returns the contract that the choice stands for. That of a Slave with a controller is the one of a SyncMaster: it
 // may become one.
 func (c Choice) Contract() Contract {
@@ -100,6 +104,9 @@ func (c Choice) Contract() Contract {
 	}
 	if c.FlushType == SyncFlush {
 		out.Flush = Flush{Group: true}
+		if c.Role == Slave && c.Profile != Holdfast {
+			out.Flush = Flush{Interval: slavePass}
+		}
 		out.Ack.Local = LevelSynced
 		if c.Profile != RocketMQ4 {
 			out.Read = LevelSynced

@@ -81,6 +81,22 @@ func TestGroupCommitIsDueWheneverSomethingIsWritten(t *testing.T) {
 	}
 }
 
+// A slave of RocketMQ reports what is in its page cache, and syncs it every 10 ms whatever there is; that of holdfast syncs at once.
+func TestASlavesSyncsUnderSyncFlush(t *testing.T) {
+	for _, profile := range []Profile{RocketMQ4, RocketMQ5, Holdfast} {
+		c := DefaultChoice(profile)
+		c.Role, c.FlushType = Slave, SyncFlush
+		f, p := c.Contract().Flush, Passes{Last: 100 * time.Millisecond, Dirty: true}
+		m := Marks{Written: 1}
+		if got := f.SyncDue(&m, &p, 109*time.Millisecond); got != (profile == Holdfast) {
+			t.Errorf("%s: due 9 ms after the last sync: %v", profile, got)
+		}
+		if !f.SyncDue(&m, &p, 110*time.Millisecond) {
+			t.Errorf("%s: not due 10 ms after the last sync", profile)
+		}
+	}
+}
+
 func TestWriteIntervalDelaysTheWrite(t *testing.T) {
 	f, p := Flush{WriteInterval: 200 * time.Millisecond}, Passes{}
 	m := Marks{Appended: 10}
