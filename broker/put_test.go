@@ -137,6 +137,7 @@ func BenchmarkIntake(b *testing.B) {
 func BenchmarkReply(b *testing.B) {
 	r := newRig(b, rigConfig(durability.AsyncMaster, durability.AsyncFlush, durability.RocketMQ5, 1), nil)
 	reply := Reply{Conn: 1, Opaque: 12345, QueueID: 3, QueueOffset: 123456, PhysOffset: 1 << 33}
+	reply.setUnique([]byte("7F000001162418B4AAC2088D7A5A0001"))
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {

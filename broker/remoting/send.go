@@ -1,5 +1,10 @@
 package remoting
 
+import (
+	"strconv"
+	"strings"
+)
+
 // NoLimit stands for an absent MaxReconsumeTimes: the limit of the subscription group counts.
 const NoLimit int32 = -1
 
@@ -172,10 +177,48 @@ type SendReply struct {
 // AppendSendReply appends the whole reply frame of a stored message to dst, in the form of its request. It does not
 // allocate beyond growing dst.
 func AppendSendReply(dst []byte, form Form, code, opaque int32, r *SendReply) []byte {
+	if form == JSON && code == ResponseSuccess && len(r.TransactionID) > 0 {
+		return storedReply.append(dst, opaque, r)
+	}
+	return appendSendReply(dst, form, code, opaque, r)
+}
+
+func appendSendReply(dst []byte, form Form, code, opaque int32, r *SendReply) []byte {
 	head := Frame{Code: code, Opaque: opaque, Flag: FlagResponse, Version: Version, Language: Go, Form: form}
 	w := Begin(dst, &head)
 	r.Append(&w)
 	return w.Finish(nil)
+}
+
+// replyText is the JSON reply to a send, cut where the values of one message stand: opaque, message id, queue, queue offset, transaction id.
+// The codec makes it; to fill it in takes half the time of writing it anew.
+type replyText [6]string
+
+var storedReply = newReplyText()
+
+func newReplyText() (t replyText) {
+	const opaque, queueID, queueOffset, id, transaction = 1111111111, 1222222222, 1333333333, "MESSAGE", "TRANSACTION"
+	rest := string(appendSendReply(nil, JSON, ResponseSuccess, opaque, &SendReply{MsgID: []byte(id), QueueID: queueID, QueueOffset: queueOffset,
+		TransactionID: []byte(transaction)}))
+	for i, mark := range []string{strconv.Itoa(opaque), id, strconv.Itoa(queueID), strconv.Itoa(queueOffset), `"` + transaction + `"`} {
+		t[i], rest, _ = strings.Cut(rest, mark)
+	}
+	t[5] = rest
+	return t
+}
+
+func (t *replyText) append(dst []byte, opaque int32, r *SendReply) []byte {
+	start := len(dst)
+	b := strconv.AppendInt(append(dst, t[0]...), int64(opaque), 10)
+	b = append(append(b, t[1]...), r.MsgID...) // hexadecimal digits and commas
+	b = strconv.AppendInt(append(b, t[2]...), int64(r.QueueID), 10)
+	b = strconv.AppendInt(append(b, t[3]...), r.QueueOffset, 10)
+	b = appendQuoted(append(b, t[4]...), r.TransactionID)
+	b = append(b, t[5]...)
+	size := len(b) - start
+	be.PutUint32(b[start:], uint32(size-4))
+	be.PutUint32(b[start+4:], uint32(size-8))
+	return b
 }
 
 // Append appends r's fields, and those that all replies to sends have.

@@ -387,3 +387,16 @@ func FuzzHeaders(f *testing.F) {
 
 // emptyIsNil compares texts by their bytes alone.
 var emptyIsNil = cmp.Comparer(func(a, b []byte) bool { return string(a) == string(b) })
+
+// TestStoredReplyIsTheCodecs: the reply that is filled in is the one that is written field by field.
+func TestStoredReplyIsTheCodecs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := SendReply{MsgID: []byte(rapid.StringMatching(`[0-9A-F]{32}(,[0-9A-F]{32}){0,2}`).Draw(t, "id")), QueueID: rapid.Int32().Draw(t, "queue"),
+			QueueOffset: rapid.Int64().Draw(t, "offset"), TransactionID: rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "transaction")}
+		opaque := rapid.Int32().Draw(t, "opaque")
+		got := AppendSendReply([]byte("before"), JSON, ResponseSuccess, opaque, &r)
+		if want := appendSendReply([]byte("before"), JSON, ResponseSuccess, opaque, &r); string(got) != string(want) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	})
+}
