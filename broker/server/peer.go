@@ -186,7 +186,7 @@ func (p *peer) giveBack(batch []broker.Transfer) {
 }
 
 // tryBytesMax is how much of the log a goroutine ships that has other things to do.
-const tryBytesMax = 64 << 10
+const tryBytesMax = 256 << 10
 
 // tryShip writes one batch without waiting, if it is small and in memory. It reports whether log bytes left. The rest, if
 // there is one, is the writer's.
