@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -57,7 +58,9 @@ type Intake struct {
 	added   []byte // properties that every message gets
 	toReply int    // bytes of added that a reply message gets, too
 	reader  remoting.Reader[remoting.SendHeader]
-	header  remoting.SendHeader // scratch
+	header  remoting.SendHeader // of the send that is looked at
+	client  uint32              // hash of the client's address
+	uniques uint16              // UNIQ_KEYs that were made
 	*Burst
 }
 
@@ -84,6 +87,9 @@ func newIntake(n *Node, addr string) *Intake {
 	if old {
 		in.added = in.added[:len(in.added)-1]
 	}
+	hash := fnv.New32a()
+	hash.Write([]byte(addr))
+	in.client = hash.Sum32()
 	if a, err := netip.ParseAddrPort(addr); err == nil {
 		in.host, in.hostV6 = message.HostOf(a)
 	}
@@ -200,6 +206,13 @@ func (in *Intake) send(r *Request, parsed bool) {
 	if r.Code, r.Fault = in.refusal(h, r.Frame.Body); r.Fault != "" {
 		return
 	}
+	set := false
+	if !h.Batch {
+		set = r.Send.one(h.Properties)
+		if r.Reply == nil {
+			in.adapt(r)
+		}
+	}
 	r.Send.Illegal = illegal(h, len(added))
 	start := len(in.records)
 	record := message.Record{
@@ -218,7 +231,6 @@ func (in *Intake) send(r *Request, parsed bool) {
 		}
 		r.Send.UniqueKey, _ = message.Property(h.Properties, message.PropertyUniqueKey)
 	} else {
-		set := r.Send.one(h.Properties)
 		record.Body, record.Properties = r.Frame.Body, in.complete(h.Properties, set, added)
 		if r.Reply != nil {
 			r.Reply.Properties = record.Properties
@@ -229,6 +241,28 @@ func (in *Intake) send(r *Request, parsed bool) {
 		in.records = message.Append(in.records, &record)
 	}
 	r.Send.Records = in.records[start:len(in.records):len(in.records)]
+}
+
+// adapt changes the properties of the send in in.header as RocketMQ does before it stores them: 4.9 drops WAIT, later versions add a UNIQ_KEY where
+// there is none. Source: SendMessageProcessor.asyncSendMessage (RocketMQ 4.9.7), sendMessage (5.3.3).
+func (in *Intake) adapt(r *Request) {
+	h, start := &in.header, len(in.scratch)
+	switch {
+	case !in.cfg.isRocketMQ4():
+		if len(r.Send.UniqueKey) > 0 {
+			return
+		}
+		in.uniques++
+		id := message.AppendUniqueID(nil, [4]byte(in.store.IP[:4]), uint16(in.store.Port), in.client, uint32(h.BornTimestamp), in.uniques)
+		r.Send.UniqueKey = id
+		in.scratch = message.AppendProperty(message.JoinProperties(append(in.scratch, h.Properties...), start, nil), message.PropertyUniqueKey, id)
+	default:
+		if _, found := message.Property(h.Properties, message.PropertyWait); !found {
+			return
+		}
+		in.scratch = message.RemoveProperty(in.scratch, h.Properties, message.PropertyWait)
+	}
+	h.Properties = in.scratch[start:len(in.scratch):len(in.scratch)]
 }
 
 // one looks at the properties of one record, and reports whether the client has set some that the broker adds.

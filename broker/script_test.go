@@ -126,7 +126,7 @@ func (r *rig) command(words []string) string {
 		if words[0] == "send-reply" {
 			return r.receive(conn, r.sendFrameOf(remoting.RequestSendReplyMessageV2, topic, int32(q), props, arg(3)))
 		}
-		return r.receive(conn, r.sendFrame(topic, int32(q), props, arg(3)))
+		return r.receive(conn, r.sendFrame(topic, int32(q), "UNIQ_KEY\x01k\x02"+props, arg(3))) // without one, the broker makes one
 	case "pull": // pull CONN TOPIC/QUEUE FROM SUSPEND [TAGS]
 		suspend, _ := time.ParseDuration(arg(4))
 		tags := arg(5)
