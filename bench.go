@@ -81,7 +81,7 @@ which nobody should need.`,
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes")
 	flags.StringVar(&f.out, "out", "", "directory of the results (default out/bench-TIME)")
 	flags.StringVar(&f.failOn, "fail-on", "", "exit 1 when a goal is 'missed'")
-	flags.StringVar(&f.output, "output", "human", "human or json (results.json on standard output)")
+	addOutput(flags, &f.output, "human or json (results.json on standard output)")
 	return cmd
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"slices"
 	"testing"
 
@@ -23,26 +22,16 @@ func TestShapes(t *testing.T) {
 func TestBenchRefusesWrongUsage(t *testing.T) {
 	for _, args := range [][]string{{"--passes", "0"}, {"--measure", "1ms"}, {"--latency", "0s"}, {"--shapes", "1"}, {"--system", "kafka"}, {"--contracts", "X"},
 		{"--fail-on", "violated"}, {"--output", "xml"}, {"--size", "1"}} {
-		cmd := newBenchCommand()
-		cmd.SilenceErrors, cmd.SilenceUsage = true, true
-		cmd.SetArgs(append(args, "--out", t.TempDir()))
-		err := cmd.Execute()
-		var coded interface{ ExitCode() int }
-		if !errors.As(err, &coded) || coded.ExitCode() != exitUsage {
-			t.Errorf("%q: got %v, want exit %d", args, err, exitUsage)
+		if _, stderr, code := runCommand(t, append([]string{"bench", "--out", t.TempDir()}, args...)...); code != exitUsage {
+			t.Errorf("%q: exit %d, want %d: %s", args, code, exitUsage, stderr)
 		}
 	}
 }
 
 func TestSoakRefusesWrongUsage(t *testing.T) {
 	for _, args := range [][]string{{"--for", "1s"}, {"--rate", "0"}, {"--contract", "X"}, {"--system", "rocketmq:5.5.0"}, {"--member", "/nonexistent/program"}, {"--output", "xml"}} {
-		cmd := newSoakCommand()
-		cmd.SilenceErrors, cmd.SilenceUsage = true, true
-		cmd.SetArgs(append([]string{"--member", "true", "--out", t.TempDir()}, args...))
-		err := cmd.Execute()
-		var coded interface{ ExitCode() int }
-		if !errors.As(err, &coded) || coded.ExitCode() != exitUsage {
-			t.Errorf("%q: got %v, want exit %d", args, err, exitUsage)
+		if _, stderr, code := runCommand(t, append([]string{"soak", "--member", "true", "--out", t.TempDir()}, args...)...); code != exitUsage {
+			t.Errorf("%q: exit %d, want %d: %s", args, code, exitUsage, stderr)
 		}
 	}
 }

@@ -26,13 +26,10 @@ file is not a history, with FILE:LINE: rule on stderr.`,
 		Example: "  holdfast check checker/testdata/power-loss-master.jsonl",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			if output != "human" && output != "json" {
-				return exit(exitUsage, fmt.Errorf("--output is human or json, not %q", output))
-			}
 			return checkFiles(cmd.OutOrStdout(), cmd.ErrOrStderr(), files, output == "json")
 		},
 	}
-	cmd.Flags().StringVar(&output, "output", "human", "form of the result: human or json (one object a file, one a line)")
+	addOutput(cmd.Flags(), &output, "form of the result: human or json (one object a file, one a line)")
 	return cmd
 }
 

@@ -40,7 +40,7 @@ func newDoctorCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.dir, "dir", ".", "directory whose file system the experiments will use; fsync is measured there")
-	flags.StringVar(&f.output, "output", "human", "human or json")
+	addOutput(flags, &f.output, "human or json")
 	flags.BoolVar(&f.clean, "clean", false, "remove what killed runs left: processes, mounts, directories")
 	flags.BoolVar(&f.prove, "prove", false, "inside a sandbox, cut the power of a lossy disk")
 	if err := flags.MarkHidden("prove"); err != nil { // the flag is defined above
@@ -50,9 +50,6 @@ func newDoctorCommand() *cobra.Command {
 }
 
 func runDoctor(ctx context.Context, w io.Writer, f *doctorFlags) error {
-	if f.output != "human" && f.output != "json" {
-		return exit(exitUsage, fmt.Errorf("--output %q: want human or json", f.output))
-	}
 	if info, err := os.Stat(f.dir); err != nil || !info.IsDir() {
 		return exit(exitUsage, fmt.Errorf("--dir %s is no directory", f.dir))
 	}

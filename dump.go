@@ -27,16 +27,13 @@ func newDumpCommand() *cobra.Command {
 		Example: "  holdfast dump ./store\n  holdfast dump ./master --against ./slave\n  holdfast dump ./store --output json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if output != "human" && output != "json" {
-				return exit(exitUsage, fmt.Errorf("--output %s: allowed are human and json", output))
-			}
 			if against != "" {
 				return compareStores(cmd.OutOrStdout(), args[0], against, output == "json")
 			}
 			return dump(cmd.OutOrStdout(), args[0], output == "json")
 		},
 	}
-	cmd.Flags().StringVar(&output, "output", "human", "form of the result: human or json")
+	addOutput(cmd.Flags(), &output, "form of the result: human or json")
 	cmd.Flags().StringVar(&against, "against", "", "directory of another store, which this one is compared with")
 	return cmd
 }

@@ -72,7 +72,7 @@ junit.xml and the history of every cut, which 'holdfast check' judges again from
 	flags.StringVar(&f.world, "world", worldAuto, "where fault cells run: auto, sandbox or loopback (kill only)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the cells and the time they will take, and stop")
 	flags.StringVar(&f.failOn, "fail-on", "", "exit 1 when a cell is 'violated', or has any 'loss'")
-	flags.StringVar(&f.output, "output", "human", "human or json (results.json on standard output)")
+	addOutput(flags, &f.output, "human or json (results.json on standard output)")
 	return cmd
 }
 
@@ -239,7 +239,7 @@ func (f *matrixFlags) validate() error {
 		return fmt.Errorf("--rtt %v is out of range; allowed: 0s to 1s", f.rtt)
 	}
 	for _, w := range []struct{ flag, got, allowed string }{
-		{"--world", f.world, strings.Join(worldNames, " ")}, {"--fail-on", f.failOn, "violated loss"}, {"--output", f.output, "human json"},
+		{"--world", f.world, strings.Join(worldNames, " ")}, {"--fail-on", f.failOn, "violated loss"},
 	} {
 		if w.got != "" && !slices.Contains(strings.Fields(w.allowed), w.got) {
 			return fmt.Errorf("%s %q is unknown; allowed: %s", w.flag, w.got, strings.ReplaceAll(w.allowed, " ", ", "))

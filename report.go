@@ -27,7 +27,7 @@ func newReportCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text or markdown (for a README)")
-	cmd.Flags().StringVar(&output, "output", "human", "human or json (results.json on standard output)")
+	addOutput(cmd.Flags(), &output, "human or json (results.json on standard output)")
 	cmd.AddCommand(newReportMergeCommand())
 	return cmd
 }
@@ -46,14 +46,11 @@ func newReportMergeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "directory for the joined sim.json")
-	cmd.Flags().StringVar(&output, "output", "human", "human or json (sim.json on standard output)")
+	addOutput(cmd.Flags(), &output, "human or json (sim.json on standard output)")
 	return cmd
 }
 
 func mergeSim(stdout io.Writer, dirs []string, out, output string) error {
-	if output != "human" && output != "json" {
-		return exit(exitUsage, fmt.Errorf("--output %q: want human or json", output))
-	}
 	var shards []*result.Sim
 	for _, dir := range dirs {
 		s, err := result.ReadSim(dir)
@@ -94,9 +91,6 @@ func printSim(stdout io.Writer, s *result.Sim, output string) error {
 func runReport(stdout io.Writer, dir, format, output string) error {
 	if format != "text" && format != "markdown" {
 		return exit(exitUsage, fmt.Errorf("--format %q: want text or markdown", format))
-	}
-	if output != "human" && output != "json" {
-		return exit(exitUsage, fmt.Errorf("--output %q: want human or json", output))
 	}
 	if s, err := result.ReadSim(dir); err == nil {
 		return printSim(stdout, s, output)

@@ -61,7 +61,7 @@ The exit code is 1 when the contract is violated or an expectation of the scenar
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes, arrival times, phases of cuts and of a plan (default of a plan: the scenario's)")
 	flags.StringVar(&f.schedule, "schedule", "", "file of a saved schedule that is replayed instead of the scenario's faults")
 	flags.StringVar(&f.out, "out", "", "directory of the results (default out/run-SCENARIO-TIME)")
-	flags.StringVar(&f.output, "output", "human", "human or json")
+	addOutput(flags, &f.output, "human or json")
 	return cmd
 }
 
@@ -104,9 +104,6 @@ func (f *runFlags) validate() error {
 		if n.got < n.from || n.got > n.to {
 			return fmt.Errorf("%s %d is out of range; allowed: %d to %d", n.flag, n.got, n.from, n.to)
 		}
-	}
-	if f.output != "human" && f.output != "json" {
-		return fmt.Errorf("--output %q is unknown; allowed: human, json", f.output)
 	}
 	if err := f.validateWorlds(); err != nil {
 		return err

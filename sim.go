@@ -73,7 +73,7 @@ file or a flag is wrong.`,
 	flags.IntVar(&f.shrinkRuns, "shrink-runs", 3000, "runs that shrinking may take")
 	flags.BoolVar(&f.trace, "trace", false, "print a line for each change of state (with --seed)")
 	flags.StringVar(&f.out, "out", "", "directory for sim.json and, after a violation, its diagram and shrunk.yaml")
-	flags.StringVar(&f.output, "output", "human", "human or json (an object a seed)")
+	addOutput(flags, &f.output, "human or json (an object a seed)")
 	return cmd
 }
 
@@ -104,9 +104,6 @@ func (f *simFlags) run(cmd *cobra.Command) error {
 func (f *simFlags) plan() (*simPlan, error) {
 	usage := func(format string, args ...any) (*simPlan, error) {
 		return nil, exit(exitUsage, fmt.Errorf(format, args...))
-	}
-	if f.output != "human" && f.output != "json" {
-		return usage("--output %q: want human or json", f.output)
 	}
 	if f.workers < 0 || f.workers > 1024 {
 		return usage("--workers %d is out of range; allowed: 0 (one for each core) to 1024", f.workers)

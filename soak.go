@@ -50,7 +50,7 @@ in the run against those early in it. 'make soak' builds what it needs.`,
 	flags.StringVar(&f.member, "member", "bin/groupmember", "program of a member of a consumer group (conformance/groupmember)")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of sizes, arrival times and of who leaves when")
 	flags.StringVar(&f.out, "out", "", "directory of the results (default out/soak-TIME)")
-	flags.StringVar(&f.output, "output", "human", "human or json (soak.json on standard output)")
+	addOutput(flags, &f.output, "human or json (soak.json on standard output)")
 	return cmd
 }
 
@@ -74,8 +74,6 @@ func (f *soakFlags) config() (soak.Config, error) {
 		err = fmt.Errorf("--for %v; allowed: %v and more", f.length, soak.ForMin)
 	case f.rate < soak.RateMin || f.rate > soak.RateMax:
 		err = fmt.Errorf("--rate %d; allowed: %d to %d", f.rate, soak.RateMin, soak.RateMax)
-	case f.output != "human" && f.output != "json":
-		err = fmt.Errorf("--output %s; allowed: human, json", f.output)
 	case err != nil:
 		err = fmt.Errorf("--member %s: %w; 'make soak' builds it", f.member, err)
 	}
