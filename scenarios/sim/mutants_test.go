@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"holdfast/scenarios/sim"
 )
 
 var (
@@ -188,6 +190,7 @@ func search(t *testing.T, binary string, m mutant, from, to uint64, shrink bool)
 			Seed       uint64
 			Verdict    string
 			Violated   []string
+			Reasons    []string
 			Stuck      bool
 			Operations int64
 		}
@@ -199,10 +202,13 @@ func search(t *testing.T, binary string, m mutant, from, to uint64, shrink bool)
 		if line.Stuck {
 			line.Violated = append(line.Violated, stuck)
 		}
+		if len(line.Reasons) > 0 && strings.HasPrefix(line.Reasons[0], sim.Panicked) {
+			line.Violated = append(line.Violated, panicked)
+		}
 		if i := slices.IndexFunc(line.Violated, m.names); i >= 0 {
 			f.seed, f.anomaly, f.seconds = line.Seed, line.Violated[i], time.Since(began).Seconds()
 			cancel() // one core
-			if shrink && *record && f.anomaly != stuck {
+			if shrink && *record && f.anomaly != stuck && f.anomaly != panicked {
 				f.shrunk(t, binary)
 			}
 			return f
@@ -217,8 +223,11 @@ func search(t *testing.T, binary string, m mutant, from, to uint64, shrink bool)
 	return nil
 }
 
-// stuck stands beside the anomalies: the group did not get to serve again.
-const stuck = "stuck"
+// What stands beside the anomalies: the group did not get to serve again; the broker's code panicked.
+const (
+	stuck    = "stuck"
+	panicked = "panic"
+)
 
 // names reports whether the mutant may show by an anomaly.
 func (m *mutant) names(anomaly string) bool {

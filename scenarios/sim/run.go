@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"holdfast/broker/durability"
@@ -52,11 +53,19 @@ type Watch struct {
 // strata is how many cuts a flush window is spread over: seeds that follow each other cover it.
 const strata = 16
 
+// Panicked begins Run.Broken where the code that is simulated panicked; its stack follows.
+const Panicked = "panic: "
+
 // Do runs the case. It errs when ctx ends.
-func (c Case) Do(ctx context.Context, watch Watch) (Run, error) {
+func (c Case) Do(ctx context.Context, watch Watch) (r Run, err error) {
 	opt := Draw(c.Seed)
-	r := Run{Case: c}
+	r = Run{Case: c}
 	l := newLoop(c.Seed)
+	defer func() {
+		if p := recover(); p != nil { // the seed is what leads there again
+			r.Broken, r.Steps, r.Virtual, r.Marks, r.Hash = fmt.Sprintf("%s%v\n%s", Panicked, p, debug.Stack()), l.steps, l.now, l.trace.marks, l.trace.hash
+		}
+	}()
 	l.trace.lines, l.trace.keep = watch.Lines, watch.Moves
 	t := c.trial(opt)
 	r.Faults = len(t.Schedule)

@@ -284,3 +284,15 @@ func BenchmarkSeeds(b *testing.B) {
 	b.ReportMetric(float64(ops)/float64(b.N), "operations/seed")
 	b.ReportMetric(float64(faults)/float64(b.N), "faults/seed")
 }
+
+type panicking struct{}
+
+func (panicking) Write([]byte) (int, error) { panic("boom") }
+
+// A panic of what is simulated is told with its seed, and ends no search of others.
+func TestPanicIsTold(t *testing.T) {
+	r, err := caseOf(t, "power-returns", "ASYNC_MASTER+SYNC_FLUSH", 7).Do(t.Context(), Watch{Lines: panicking{}})
+	if err != nil || r.Unfit || !strings.HasPrefix(r.Broken, Panicked+"boom\n") || !strings.Contains(r.Broken, "sim_test.go") || r.Case.Seed != 7 {
+		t.Errorf("seed %d: %v, unfit %v, %.100q", r.Case.Seed, err, r.Unfit, r.Broken)
+	}
+}
