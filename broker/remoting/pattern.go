@@ -13,6 +13,7 @@ type pattern[H any] struct {
 	tail  []byte // what stands behind the last value that varies
 
 	opaqueBytes int
+	opaqueFirst bool // it stands before the fields
 }
 
 // part is a value that varies and what stands between it and the one before.
@@ -40,7 +41,7 @@ func (p *pattern[H]) locate() bool {
 		switch start := s.i; string(key) {
 		case "opaque":
 			opaques++
-			p.opaqueBytes = len(s.token())
+			p.opaqueBytes, p.opaqueFirst = len(s.token()), exts == 0
 			p.slots = append(p.slots, slot{start: start, end: s.i, varies: true})
 		case "extFields":
 			exts++
@@ -132,7 +133,7 @@ func (p *pattern[H]) match(header []byte, values []Field) (opaque int32, ext []b
 		if !whole || v != int64(int32(v)) {
 			return 0, nil, values, false
 		}
-		if opaque, i = int32(v), i+n; i < begin {
+		if opaque, i = int32(v), i+n; p.opaqueFirst {
 			begin += n - p.opaqueBytes
 		} else {
 			end -= n - p.opaqueBytes
