@@ -58,9 +58,8 @@ type Intake struct {
 	added   []byte // properties that every message gets
 	toReply int    // bytes of added that a reply message gets, too
 	reader  remoting.Reader[remoting.SendHeader]
-	header  remoting.SendHeader // of the send that is looked at
-	client  uint32              // hash of the client's address
-	uniques uint16              // UNIQ_KEYs that were made
+	client  uint32 // hash of the client's address
+	uniques uint16 // UNIQ_KEYs that were made
 	*Burst
 }
 
@@ -68,6 +67,7 @@ type Intake struct {
 type Burst struct {
 	requests []Request
 	pulls    []remoting.PullHeader
+	header   remoting.SendHeader // of the send that is looked at
 	scratch  []byte
 	records  []byte
 }
@@ -247,8 +247,12 @@ func (in *Intake) send(r *Request, parsed bool) {
 // there is none. Source: SendMessageProcessor.asyncSendMessage (RocketMQ 4.9.7), sendMessage (5.3.3).
 func (in *Intake) adapt(r *Request) {
 	h, start := &in.header, len(in.scratch)
-	switch {
-	case !in.cfg.isRocketMQ4():
+	if in.cfg.isRocketMQ4() {
+		if _, found := message.Property(h.Properties, message.PropertyWait); !found {
+			return
+		}
+		in.scratch = message.RemoveProperty(in.scratch, h.Properties, message.PropertyWait)
+	} else {
 		if len(r.Send.UniqueKey) > 0 {
 			return
 		}
@@ -256,11 +260,6 @@ func (in *Intake) adapt(r *Request) {
 		id := message.AppendUniqueID(nil, [4]byte(in.store.IP[:4]), uint16(in.store.Port), in.client, uint32(h.BornTimestamp), in.uniques)
 		r.Send.UniqueKey = id
 		in.scratch = message.AppendProperty(message.JoinProperties(append(in.scratch, h.Properties...), start, nil), message.PropertyUniqueKey, id)
-	default:
-		if _, found := message.Property(h.Properties, message.PropertyWait); !found {
-			return
-		}
-		in.scratch = message.RemoveProperty(in.scratch, h.Properties, message.PropertyWait)
 	}
 	h.Properties = in.scratch[start:len(in.scratch):len(in.scratch)]
 }

@@ -30,20 +30,15 @@ const (
 	valueEnd = 2
 )
 
-// Property returns the value of the first property with that name, which is not empty, and whether there is one. It aliases props.
+// Property returns the value of the first property with that name, and whether there is one. It aliases props. Most that are asked for are
+// not there, which a search tells sooner than a walk.
 func Property(props []byte, name string) (value []byte, ok bool) {
-	for at := 0; name != ""; {
-		n := bytes.Index(props[at:], []byte(name))
-		if n < 0 {
-			break
-		}
-		begin := at + n
-		at = begin + len(name)
-		if (begin == 0 || props[begin-1] == valueEnd) && at < len(props) && props[at] == nameEnd {
-			value = props[at+1:]
-			if end := bytes.IndexByte(value, valueEnd); end >= 0 {
-				value = value[:end:end]
-			}
+	if !bytes.Contains(props, []byte(name)) {
+		return nil, false
+	}
+	for len(props) > 0 {
+		var n []byte
+		if n, value, props = NextProperty(props); string(n) == name {
 			return value, true
 		}
 	}

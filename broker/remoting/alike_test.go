@@ -130,6 +130,17 @@ func TestReaderFindsTheFields(t *testing.T) {
 	}
 }
 
+// A megabyte of escapes is read in one pass, alike or not; in one pass for each it would take minutes.
+func TestReaderReadsManyEscapes(t *testing.T) {
+	r := NewSendReader()
+	for i, properties := range []string{"", "a", strings.Repeat(`\u0001`, 1<<20), strings.Repeat(`\"`, 1<<20)} {
+		header := fmt.Sprintf(`{"code":310,"opaque":1,"extFields":{"a":"g","b":"T","c":"c","d":"4","e":"1","f":"0","g":"1","h":"0","i":"%s"}}`, properties)
+		if alike := readBoth(t, &r, frame(JSON, header)); alike != (i >= 2) {
+			t.Errorf("properties of %d bytes: taken by comparing: %v", len(properties), alike)
+		}
+	}
+}
+
 // A peer whose headers are never alike costs no memory but for a few.
 func TestReaderGivesUp(t *testing.T) {
 	r := NewSendReader()

@@ -155,15 +155,19 @@ func numeralBytes(b []byte) int {
 }
 
 // quotedEnd returns the position of the quote that closes the string whose inside begins at i, or -1 when there is none or an escape is wrong.
+// It is scanner.quoted for values, which are long: keys and numbers are found sooner byte by byte.
 func quotedEnd(b []byte, i int) (end int, escaped bool) {
-	for {
-		n := bytes.IndexByte(b[i:], '"')
-		if n < 0 {
-			return -1, escaped
+	for end = -1; ; {
+		if end < i { // an escape ate the quote; else it is not looked for again, for there may be a million escapes before it
+			n := bytes.IndexByte(b[i:], '"')
+			if n < 0 {
+				return -1, escaped
+			}
+			end = i + n
 		}
-		e := bytes.IndexByte(b[i:i+n], '\\')
+		e := bytes.IndexByte(b[i:end], '\\')
 		if e < 0 {
-			return i + n, escaped
+			return end, escaped
 		}
 		escaped = true
 		size := escapeBytes(b[i+e:])

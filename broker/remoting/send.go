@@ -200,7 +200,7 @@ func newReplyText() (t replyText) {
 	const opaque, queueID, queueOffset, id, transaction = 1111111111, 1222222222, 1333333333, "MESSAGE", "TRANSACTION"
 	rest := string(appendSendReply(nil, JSON, ResponseSuccess, opaque, &SendReply{MsgID: []byte(id), QueueID: queueID, QueueOffset: queueOffset,
 		TransactionID: []byte(transaction)}))
-	for i, mark := range []string{strconv.Itoa(opaque), id, strconv.Itoa(queueID), strconv.Itoa(queueOffset), `"` + transaction + `"`} {
+	for i, mark := range []string{strconv.Itoa(opaque), `"` + id + `"`, strconv.Itoa(queueID), strconv.Itoa(queueOffset), `"` + transaction + `"`} {
 		t[i], rest, _ = strings.Cut(rest, mark)
 	}
 	t[5] = rest
@@ -210,7 +210,7 @@ func newReplyText() (t replyText) {
 func (t *replyText) append(dst []byte, opaque int32, r *SendReply) []byte {
 	start := len(dst)
 	b := strconv.AppendInt(append(dst, t[0]...), int64(opaque), 10)
-	b = append(append(b, t[1]...), r.MsgID...) // hexadecimal digits and commas
+	b = appendQuoted(append(b, t[1]...), r.MsgID)
 	b = strconv.AppendInt(append(b, t[2]...), int64(r.QueueID), 10)
 	b = strconv.AppendInt(append(b, t[3]...), r.QueueOffset, 10)
 	b = appendQuoted(append(b, t[4]...), r.TransactionID)

@@ -391,7 +391,7 @@ var emptyIsNil = cmp.Comparer(func(a, b []byte) bool { return string(a) == strin
 // TestStoredReplyIsTheCodecs: the reply that is filled in is the one that is written field by field.
 func TestStoredReplyIsTheCodecs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := SendReply{MsgID: []byte(rapid.StringMatching(`[0-9A-F]{32}(,[0-9A-F]{32}){0,2}`).Draw(t, "id")), QueueID: rapid.Int32().Draw(t, "queue"),
+		r := SendReply{MsgID: drawText(t, "id"), QueueID: rapid.Int32().Draw(t, "queue"),
 			QueueOffset: rapid.Int64().Draw(t, "offset"), TransactionID: rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "transaction")}
 		opaque := rapid.Int32().Draw(t, "opaque")
 		got := AppendSendReply([]byte("before"), JSON, ResponseSuccess, opaque, &r)

@@ -90,7 +90,8 @@ func (p *process) start(cfg broker.Config, layout store.Config) error {
 	}
 	// A run has few queues: with room for fewer, what a broker does with tens of thousands happens here, too. Files that expire wait up to
 	// half a minute longer for queues that wait, so runs in which some do go without.
-	if layout.OpenQueueFiles = 1 + int(p.seed%4); cfg.Retention.Reserved >= time.Hour && p.disk.size == 0 {
+	layout.OpenQueueFiles = 1 + int(p.seed%4)
+	if cfg.Retention.Reserved >= time.Hour && p.disk.size == 0 {
 		layout.AuxQueues = 1 + int(p.seed/4%4)
 	}
 	st, recovery, err := store.Open(fsys, layout)

@@ -63,8 +63,9 @@ func (c Case) Do(ctx context.Context, watch Watch) (r Run, err error) {
 	l := newLoop(c.Seed)
 	defer func() {
 		if p := recover(); p != nil { // the seed is what leads there again
-			r.Broken, r.Steps, r.Virtual, r.Marks, r.Hash = fmt.Sprintf("%s%v\n%s", Panicked, p, debug.Stack()), l.steps, l.now, l.trace.marks, l.trace.hash
+			r.Broken = fmt.Sprintf("%s%v\n%s", Panicked, p, debug.Stack())
 		}
+		r.Steps, r.Virtual, r.Marks, r.Hash = l.steps, l.now, l.trace.marks, l.trace.hash
 	}()
 	l.trace.lines, l.trace.keep = watch.Lines, watch.Moves
 	t := c.trial(opt)
@@ -76,7 +77,7 @@ func (c Case) Do(ctx context.Context, watch Watch) (r Run, err error) {
 		r.Nodes = cluster.Nodes()
 		err = errors.Join(err, cluster.Close())
 	}
-	r.Steps, r.Virtual, r.Marks, r.Moves, r.History = l.steps, l.now, l.trace.marks, l.trace.moves, out.History
+	r.Moves, r.History = l.trace.moves, out.History
 	if err != nil {
 		if ctx.Err() != nil {
 			return r, ctx.Err()
@@ -89,7 +90,6 @@ func (c Case) Do(ctx context.Context, watch Watch) (r Run, err error) {
 		r.Verdict, r.Sends, r.Ops = out.Verdict, len(h.Sends), len(h.Sends)+len(h.Fetches)+len(h.Commits)
 		l.trace.mix(uint64(out.Verdict.Verdict), uint64(len(h.Sends)), uint64(len(h.Fetches)))
 	}
-	r.Hash = l.trace.hash
 	return r, nil
 }
 

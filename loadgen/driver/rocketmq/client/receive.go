@@ -32,8 +32,8 @@ func (c *Client) Received(now time.Duration, id int, b []byte) (int, error) {
 	return len(b), nil
 }
 
-// reply takes one response; sent: if it answers a send, its header is in c.sent.
-func (c *Client) reply(id int, f *remoting.Frame, sent bool) {
+// reply takes one response; parsed: if it answers a send, its header is in c.sent.
+func (c *Client) reply(id int, f *remoting.Frame, parsed bool) {
 	if f.Opaque < opaqueBase {
 		if c.conns[id].nameServer && f.Opaque == c.ns.opaque {
 			c.routeReply(f)
@@ -50,7 +50,7 @@ func (c *Client) reply(id int, f *remoting.Frame, sent bool) {
 	}
 	switch o.kind {
 	case send:
-		c.sendReply(slot, f, sent)
+		c.sendReply(slot, f, parsed)
 	case pull:
 		c.pullReply(slot, f)
 	case commit:
