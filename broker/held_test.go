@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -79,4 +80,58 @@ func TestCreatedTopicIsAnsweredWhenRegistered(t *testing.T) {
 	if len(calls) != 0 {
 		t.Errorf("%d calls too many", len(calls))
 	}
+}
+
+// TestSendThatMakesItsTopicIsAnsweredWhenRegistered: a consumer that is started after the answer finds the route. Other sends to the topic
+// are not kept back, nor is one to a topic that is known.
+func TestSendThatMakesItsTopicIsAnsweredWhenRegistered(t *testing.T) {
+	cfg := rigConfig(durability.AsyncMaster, durability.AsyncFlush, durability.RocketMQ5, 1)
+	cfg.NameServers = []string{"n1", "n2"}
+	r := newRig(t, cfg, nil)
+	r.node.topics.put(remoting.TopicConfig{Name: "Known", ReadQueues: 1, WriteQueues: 1, Perm: 6})
+	answer := func(err error) (opaques []int32) {
+		t.Helper()
+		call := r.calls[0]
+		r.calls, r.got = r.calls[1:], nil
+		r.step(&Event{Kind: KindAnswered, Call: call.ID, Frame: &remoting.Frame{Flag: remoting.FlagResponse}, Err: err})
+		return r.answered(t)
+	}
+	send := func(topic string) (opaques []int32) {
+		t.Helper()
+		r.receive(1, r.sendFrame(topic, 0, "", "m"))
+		got := r.got
+		r.written()
+		r.got = append(got, r.got...)
+		return r.answered(t)
+	}
+	expect := func(when string, got []int32, want ...int32) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: answered %v, want %v", when, got, want)
+		}
+	}
+	r.step(&Event{Kind: KindOpened, Conn: 1, Addr: "127.0.0.1:1"}) // the first registrations go out
+	expect("one name server has answered the first registration", answer(nil))
+	expect("both have", answer(nil))
+	expect("the send that makes T", send("T")) // 1
+	expect("another one to T", send("T"), 2)
+	expect("one name server knows T", answer(nil))
+	expect("a topic that is there from the start", send("Known"), 3)
+	expect("the other cannot be reached", answer(errors.New("connection refused")), 1)
+	expect("once T is known", send("T"), 4)
+	if len(r.calls) != 0 {
+		t.Errorf("%d calls too many", len(r.calls))
+	}
+}
+
+// answered returns the opaques of the SEND_OK among the replies, and takes nothing else for an answer.
+func (r *rig) answered(t *testing.T) (opaques []int32) {
+	t.Helper()
+	for i := range r.got {
+		if r.got[i].Kind != ReplyPut || r.got[i].Code != remoting.ResponseSuccess {
+			t.Errorf("an answer that is no SEND_OK: %s", r.describe(&r.got[i]))
+		}
+		opaques = append(opaques, r.got[i].Opaque)
+	}
+	return opaques
 }

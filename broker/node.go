@@ -349,6 +349,7 @@ func (n *Node) epilogue(ev *Event, out *Output) {
 		n.confirmDelayed()
 	}
 	out.Replies = n.waiters.release(&n.contract.Ack, &n.marks, n.now.Mono, out.Replies)
+	n.holdMakers(out)
 	n.wakePolls(out)
 	n.stopped(out)
 	out.WakeAt = n.wakeAt()

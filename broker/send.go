@@ -16,8 +16,9 @@ import (
 // contract is kept. Order of checks and codes: SendMessageProcessor, AbstractSendMessageProcessor.msgCheck,
 // HookUtils.checkBeforePutMessage (RocketMQ 5.3.3).
 func (n *Node) send(c ConnID, r *Request, out *Output) {
-	s, f := &r.Send, &r.Frame
+	s, f, topics := &r.Send, &r.Frame, len(n.topics.sorted)
 	t, code, fault := n.admit(c, r, out)
+	made := len(n.topics.sorted) > topics
 	if fault == "" {
 		code, fault = n.tooLong(s, len(f.Body))
 	}
@@ -33,7 +34,7 @@ func (n *Node) send(c ConnID, r *Request, out *Output) {
 		n.sendDelayed(c, f, s, out)
 		return
 	}
-	n.put(c, f, t, &placed{kind: s.Type, queueID: s.QueueID, told: s.QueueID, records: s.Records, count: int(s.Count), noWait: s.NoWait, unique: s.UniqueKey}, out)
+	n.put(c, f, t, &placed{kind: s.Type, queueID: s.QueueID, told: s.QueueID, records: s.Records, count: int(s.Count), noWait: s.NoWait, unique: s.UniqueKey, madeTopic: made}, out)
 }
 
 // admit returns the topic of a send whose queue is chosen, made where that is allowed; or why the send is refused.
@@ -65,6 +66,8 @@ type placed struct {
 	count   int
 	noWait  bool
 	unique  []byte // UNIQ_KEY, which the reply repeats
+
+	madeTopic bool
 }
 
 // ordered reports whether a topic is one whose queues stay where they are: its producers may not take other queues when this
@@ -126,7 +129,7 @@ func (n *Node) put(c ConnID, f *remoting.Frame, t *topic, p *placed, out *Output
 		return
 	}
 	w := n.contract.Ack.Enlist(&n.marks, n.marks.Appended, !p.noWait, n.now.Mono)
-	reply := Reply{Conn: c, Opaque: f.Opaque, Form: f.Form, Kind: ReplyPut, QueueID: p.told, QueueOffset: queueOffset, PhysOffset: phys}
+	reply := Reply{Conn: c, Opaque: f.Opaque, Form: f.Form, Kind: ReplyPut, QueueID: p.told, QueueOffset: queueOffset, PhysOffset: phys, madeTopic: p.madeTopic}
 	reply.setUnique(p.unique)
 	if f.IsOneway() {
 		reply.Conn = 0
