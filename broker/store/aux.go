@@ -50,6 +50,7 @@ type AuxJob struct {
 	lastRun, lastQueue time.Duration
 	lastKeys           time.Duration
 	lastWhole          time.Duration // when a job had all queues last: it is not held off for ever where many are written to without a pause
+	hurried            bool          // files that could expire wait for what is not on disk
 }
 
 // auxPart is the units [from, to) of a queue.
@@ -78,13 +79,16 @@ func (s *Store) AuxDue() time.Duration {
 	if j.taken || s.err != nil || s.truncate.taken || !s.auxWaits() {
 		return 0
 	}
+	if j.hurried {
+		return 1
+	}
 	return max(1, j.lastRun+s.cfg.CheckpointEvery)
 }
 
 // auxWaits reports whether there is something that a timed AuxJob brings to disk.
 func (s *Store) auxWaits() bool {
 	end := s.syncedRecords()
-	return end > s.saved.synced || len(s.dirty) > 0 && s.dirty[0].phys < end
+	return s.aux.hurried || end > s.saved.synced || len(s.dirty) > 0 && s.dirty[0].phys < end
 }
 
 // TakeAux returns the job that is due at now (any clock that does not go back, the same at every call), or nil. At most
@@ -99,23 +103,23 @@ func (s *Store) TakeAux(now time.Duration) *AuxJob {
 		return j
 	}
 	end := s.syncedRecords()
-	timed := s.auxWaits() && now-j.lastRun >= s.cfg.CheckpointEvery
+	timed := j.hurried || s.auxWaits() && now-j.lastRun >= s.cfg.CheckpointEvery
 	full := end > j.upto && s.waiting >= max(auxUnits, auxQueueUnits*len(s.dirty))
 	if !timed && !full {
 		return nil
 	}
-	syncKeys := timed && (now-j.lastKeys >= s.cfg.QueueSyncEvery || end-s.saved.keyed >= 4*s.cfg.QueueSyncBytes)
+	syncKeys := timed && (j.hurried || now-j.lastKeys >= s.cfg.QueueSyncEvery || end-s.saved.keyed >= 4*s.cfg.QueueSyncBytes)
 	if syncKeys {
 		j.lastKeys = now
 	}
 	j.keySync = syncKeys
-	most, behind := s.cfg.AuxQueues, end-s.saved.indexed >= s.cfg.QueueSyncBytes || now-j.lastWhole >= 3*s.cfg.QueueSyncEvery
+	most, behind := s.cfg.AuxQueues, j.hurried || end-s.saved.indexed >= s.cfg.QueueSyncBytes || now-j.lastWhole >= 3*s.cfg.QueueSyncEvery
 	if full || behind || len(s.dirty) <= most {
 		most, j.lastWhole = len(s.dirty), now
 	}
 	s.prepareAux(timed, timed && (now-j.lastQueue >= s.cfg.QueueSyncEvery || behind), most)
 	if timed {
-		j.lastRun = now
+		j.lastRun, j.hurried = now, false
 	}
 	if j.syncQueues {
 		j.lastQueue = now

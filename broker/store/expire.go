@@ -31,7 +31,8 @@ type expiredCut struct {
 
 // Expirable returns the physical offset up to which the log may be cut at its begin, at most files files at once: those whose messages were
 // all stored before the time (Unix ms), or any files with force. It is Min when there is nothing to remove, or files are being removed. What is not yet on
-// disk with its consume queue units and keys stays, and so does the last file of which something is: the next one may not even have been made.
+// disk with its consume queue units and keys stays for now, and the next AuxJob, which is due at once, brings all of it there; the last file of
+// which something is on disk stays, for the next one may not even have been made.
 // Source: MappedFileQueue.deleteExpiredFileByTime (RocketMQ 5.3.3), which asks the file system for the time of a file.
 func (s *Store) Expirable(before int64, files int, force bool) int64 {
 	to := s.marks.Min
@@ -40,10 +41,11 @@ func (s *Store) Expirable(before int64, files int, force bool) int64 {
 	}
 	for i := 1; i < len(s.segs) && i <= files; i++ {
 		next := s.segs[i]
-		if next.base >= s.saved.indexed || s.layout != (keyLayout{}) && next.base > s.saved.keyed {
+		if !force && (next.begun == 0 || next.begun >= before) {
 			break
 		}
-		if !force && (next.begun == 0 || next.begun >= before) {
+		if next.base >= s.saved.indexed || s.layout != (keyLayout{}) && next.base > s.saved.keyed {
+			s.aux.hurried = next.base < s.syncedRecords()
 			break
 		}
 		to = next.base

@@ -3,6 +3,7 @@ package store
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -118,5 +119,36 @@ func TestExpiredQueueOfAnotherBroker(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestExpiryWaitsForNoQueue: a job takes one queue of three, and none is due for a long time; but files that could expire have the next one take
+// all that they wait for.
+func TestExpiryWaitsForNoQueue(t *testing.T) {
+	cfg := small
+	cfg.AuxQueues, cfg.CheckpointEvery, cfg.QueueSyncEvery = 1, time.Hour, time.Hour
+	s, _ := mustOpen(t, vfs.NewMem(), cfg)
+	for s.Marks().Appended <= 3*cfg.SegmentBytes {
+		for _, topic := range []string{"A", "B", "C"} {
+			put(t, s, topic, "x")
+		}
+	}
+	flush(t, s)
+	if j := s.TakeAux(0); j != nil || s.AuxDue() != time.Hour {
+		t.Fatalf("job %v, due at %v: nothing is tested", j, s.AuxDue())
+	}
+	if to := s.Expirable(0, 10, true); to != 0 {
+		t.Fatalf("the log may be cut at %d before its queues are on disk", to)
+	}
+	if s.AuxDue() != 1 {
+		t.Errorf("the next job is due at %v, want at once", s.AuxDue())
+	}
+	j := s.TakeAux(1)
+	s.AuxDone(j.Gen, j.Run())
+	if to := s.Expirable(0, 10, true); to != 3*cfg.SegmentBytes {
+		t.Errorf("the log may be cut at %d, want at %d", to, 3*cfg.SegmentBytes)
+	}
+	if j := s.TakeAux(1); j != nil || s.AuxDue() == 1 {
+		t.Errorf("another job %v, due at %v, although nothing waits", j, s.AuxDue())
 	}
 }

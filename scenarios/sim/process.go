@@ -88,12 +88,8 @@ func (p *process) start(cfg broker.Config, layout store.Config) error {
 	if err := fsys.MkdirAll("config"); err != nil {
 		return fmt.Errorf("%w: %w", errRefusesToStart, err)
 	}
-	// A run has few queues: with room for fewer, what a broker does with tens of thousands happens here, too. Files that expire wait up to
-	// half a minute longer for queues that wait, so runs in which some do go without.
-	layout.OpenQueueFiles = 1 + int(p.seed%4)
-	if cfg.Retention.Reserved >= time.Hour && p.disk.size == 0 {
-		layout.AuxQueues = 1 + int(p.seed/4%4)
-	}
+	// A run has few queues: with room for fewer, what a broker does with tens of thousands happens here, too.
+	layout.OpenQueueFiles, layout.AuxQueues = 1+int(p.seed%4), 1+int(p.seed/4%4)
 	st, recovery, err := store.Open(fsys, layout)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRefusesToStart, err)
