@@ -202,13 +202,15 @@ func search(t *testing.T, binary string, m mutant, from, to uint64, shrink bool)
 		if line.Stuck {
 			line.Violated = append(line.Violated, stuck)
 		}
-		if len(line.Reasons) > 0 && strings.HasPrefix(line.Reasons[0], sim.Panicked) {
-			line.Violated = append(line.Violated, panicked)
+		for _, fault := range []string{sim.Panicked, sim.FalseReply} {
+			if len(line.Reasons) > 0 && strings.HasPrefix(line.Reasons[0], fault) {
+				line.Violated = append(line.Violated, strings.TrimSuffix(fault, ": "))
+			}
 		}
 		if i := slices.IndexFunc(line.Violated, m.names); i >= 0 {
 			f.seed, f.anomaly, f.seconds = line.Seed, line.Violated[i], time.Since(began).Seconds()
 			cancel() // one core
-			if shrink && *record && f.anomaly != stuck && f.anomaly != panicked {
+			if shrink && *record && line.Verdict == "violated" {
 				f.shrunk(t, binary)
 			}
 			return f
@@ -223,11 +225,8 @@ func search(t *testing.T, binary string, m mutant, from, to uint64, shrink bool)
 	return nil
 }
 
-// What stands beside the anomalies: the group did not get to serve again; the broker's code panicked.
-const (
-	stuck    = "stuck"
-	panicked = "panic"
-)
+// stuck stands beside the anomalies and the faults that end a search: the group did not get to serve again.
+const stuck = "stuck"
 
 // names reports whether the mutant may show by an anomaly.
 func (m *mutant) names(anomaly string) bool {

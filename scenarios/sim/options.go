@@ -14,6 +14,7 @@ type Options struct {
 	Segment int64            // bytes of a commit log file
 	Chunk   int              // bytes of a piece of the log in memory
 	Binary  bool             // clients write their headers in RocketMQ's binary form, else as JSON
+	Talk    bool             // there are requests by message beside the load
 }
 
 // speeds are how long the jobs of a disk take.
@@ -33,6 +34,7 @@ func Draw(seed uint64) Options {
 	if rng.IntN(3) == 0 {
 		o.Segment, o.Chunk = 32<<10<<rng.IntN(3), 4<<10
 	}
+	o.Talk = rng.IntN(4) == 0
 	return o
 }
 

@@ -53,8 +53,11 @@ type Watch struct {
 // strata is how many cuts a flush window is spread over: seeds that follow each other cover it.
 const strata = 16
 
-// Panicked begins Run.Broken where the code that is simulated panicked; its stack follows.
-const Panicked = "panic: "
+// What Run.Broken begins with where the code that is simulated is at fault.
+const (
+	Panicked   = "panic: "       // its stack follows
+	FalseReply = "false reply: " // a request by message was not answered as it went: see talk
+)
 
 // Do runs the case. It errs when ctx ends.
 func (c Case) Do(ctx context.Context, watch Watch) (r Run, err error) {
@@ -72,12 +75,20 @@ func (c Case) Do(ctx context.Context, watch Watch) (r Run, err error) {
 	r.Faults = len(t.Schedule)
 	cluster, err := open(ctx, l, c.Profile, opt, t.Spec())
 	var out scenarios.Outcome
+	var replies *talk
 	if err == nil {
+		if opt.Talk {
+			replies = startTalk(cluster)
+		}
 		out, err = t.RunInMemory(ctx, cluster)
 		r.Nodes = cluster.Nodes()
 		err = errors.Join(err, cluster.Close())
 	}
 	r.Moves, r.History = l.trace.moves, out.History
+	if replies != nil && replies.fault != "" {
+		r.Broken = FalseReply + replies.fault
+		return r, nil
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return r, ctx.Err()

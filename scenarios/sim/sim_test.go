@@ -77,8 +77,10 @@ func TestHashes(t *testing.T) {
 	var b strings.Builder
 	for _, name := range []string{"storm", "storm-pair", "power-returns", "reads-from-slave", "clock-drift"} {
 		for _, contract := range []string{"ASYNC_MASTER+SYNC_FLUSH", "SYNC_MASTER/2+ASYNC_FLUSH"} {
-			r := do(t, caseOf(t, name, contract, 11))
-			fmt.Fprintf(&b, "%s %s 11 %016x\n", name, contract, r.Hash)
+			for _, seed := range []uint64{11, 12} { // without and with requests by message
+				r := do(t, caseOf(t, name, contract, seed))
+				fmt.Fprintf(&b, "%s %s %d %016x\n", name, contract, seed, r.Hash)
+			}
 		}
 	}
 	if *rewrite {
