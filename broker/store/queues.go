@@ -86,20 +86,29 @@ func (r *queueReader) limit() int64 {
 	return r.first() + int64(len(r.bases))*r.fileBytes/unitBytes
 }
 
-// read fills b with the units from queue offset o on, which lie in one file. What a file lacks reads as zero.
-func (r *queueReader) read(o int64, b []byte) error {
+// open makes file the one with the unit at queue offset o, which begins there at byte at.
+func (r *queueReader) open(o int64) (at int64, err error) {
 	base := o * unitBytes / r.fileBytes * r.fileBytes
 	if r.fileBase != base {
 		f, err := r.fsys.Open(queueName(r.dir, base))
 		if err != nil {
-			return err
+			return 0, err
 		}
 		r.close()
 		r.file, r.fileBase = f, base
 	}
-	n, err := r.file.ReadAt(b, o*unitBytes-base)
+	return o*unitBytes - base, nil
+}
+
+// read fills b with the units from queue offset o on, which lie in one file. What a file lacks reads as zero.
+func (r *queueReader) read(o int64, b []byte) error {
+	at, err := r.open(o)
+	if err != nil {
+		return err
+	}
+	n, err := r.file.ReadAt(b, at)
 	if n < len(b) && err != io.EOF {
-		return fmt.Errorf("read %s: %w", queueName(r.dir, base), err)
+		return fmt.Errorf("read %s: %w", queueName(r.dir, r.fileBase), err)
 	}
 	clear(b[n:])
 	return nil
@@ -112,11 +121,40 @@ func (r *queueReader) unit(o int64) (unit, error) {
 	return readUnit(b[:]), err
 }
 
+// emptyFrom reports whether the file with the unit at queue offset o is as long as it should be and has nothing from there on. It looks at a
+// few pages at most: false says no more than that.
+func (r *queueReader) emptyFrom(o int64) (bool, error) {
+	at, err := r.open(o)
+	if err != nil {
+		return false, err
+	}
+	if size, err := r.file.Size(); err != nil || size != r.fileBytes {
+		return false, err
+	}
+	var b [4096]byte
+	for range 4 {
+		if at, err = vfs.NextData(r.file, at); err != nil || at < 0 {
+			return err == nil, err
+		}
+		part := b[:min(int64(len(b))-at%int64(len(b)), r.fileBytes-at)]
+		if n, err := r.file.ReadAt(part, at); n < len(part) {
+			return false, err
+		}
+		if !allZero(part) {
+			return false, nil
+		}
+		if at += int64(len(part)); at == r.fileBytes {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // search returns the first queue offset in [from, to) whose unit is not one that holds accepts, or to. holds accepts those
-// before it and none behind.
+// before it and none behind. It looks near from first: where there are many queues they are short.
 func (r *queueReader) search(from, to int64, holds func(int64, unit) bool) (int64, error) {
-	for from < to {
-		mid := from + (to-from)/2
+	for step := int64(1); from < to; step *= 2 {
+		mid := from + min(step-1, (to-from)/2)
 		u, err := r.unit(mid)
 		if err != nil {
 			return 0, err
@@ -257,6 +295,9 @@ func (s *Store) trimQueue(q *Queue, r *queueReader, next int64) error {
 	base := keep / r.fileBytes * r.fileBytes
 	if base == keep || base < r.bases[0] {
 		return nil
+	}
+	if empty, err := r.emptyFrom(next); empty || err != nil {
+		return err
 	}
 	f, err := s.aux.openExisting(q, base)
 	if err != nil {

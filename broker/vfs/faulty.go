@@ -170,6 +170,9 @@ func (f *faultyFile) ReadAt(b []byte, off int64) (int, error) {
 	return f.File.ReadAt(b, off)
 }
 
+// NextData implements Sparse.
+func (f *faultyFile) NextData(off int64) (int64, error) { return NextData(f.File, off) }
+
 // WriteAt writes half of b before ErrNoSpace, as a disk that fills up does.
 func (f *faultyFile) WriteAt(b []byte, off int64) (int, error) {
 	e := f.fsys.ask(Call{Op: OpWrite, Name: f.name, Off: off, Len: len(b)})

@@ -54,6 +54,19 @@ func (f *memFile) ReadAt(b []byte, off int64) (int, error) {
 	return total, nil
 }
 
+// NextData implements Sparse.
+func (f *memFile) NextData(off int64) (int64, error) {
+	if f.closed {
+		return 0, fs.ErrClosed
+	}
+	for at := off; at < f.node.size; at = (at/Page + 1) * Page {
+		if f.node.page(at/Page) != nil {
+			return at, nil
+		}
+	}
+	return -1, nil
+}
+
 func (f *memFile) WriteAt(b []byte, off int64) (int, error) {
 	if f.closed {
 		return 0, fs.ErrClosed

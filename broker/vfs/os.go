@@ -264,6 +264,13 @@ func (f *lockedFile) Size() (int64, error) {
 	return f.file.Size()
 }
 
+// NextData implements Sparse.
+func (f *lockedFile) NextData(off int64) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return NextData(f.file, off)
+}
+
 func (f *lockedFile) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

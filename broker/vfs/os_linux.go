@@ -17,6 +17,15 @@ func syncData(f *os.File) error {
 	}
 }
 
+// NextData implements Sparse: the file system knows its holes. One that does not says that all is data.
+func (f *osFile) NextData(off int64) (int64, error) {
+	at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA) // reads and writes say where themselves
+	if err == unix.ENXIO {
+		return -1, nil
+	}
+	return at, known(os.NewSyscallError("seek", err))
+}
+
 // lockFile takes a lock on the first byte that belongs to the open file: it conflicts with the record locks that a JVM
 // takes, and with another open of the same process.
 func lockFile(f *os.File) error {

@@ -74,6 +74,20 @@ type noLock struct{}
 
 func (noLock) Close() error { return nil }
 
+// Sparse is what a file can do that knows where it has no data.
+type Sparse interface {
+	// NextData returns the first byte from off on that may not be zero, off or more, and -1 when all that follows is zero.
+	NextData(off int64) (int64, error)
+}
+
+// NextData asks f where the first byte from off on is that may not be zero, -1 when there is none: off itself where f is not Sparse.
+func NextData(f File, off int64) (int64, error) {
+	if s, ok := f.(Sparse); ok {
+		return s.NextData(off)
+	}
+	return off, nil
+}
+
 // Parallel is what a file system can do whose calls wait for a disk: many of them take little longer beside each other than one of them, as a
 // disk brings many files to disk by one flush.
 type Parallel interface {

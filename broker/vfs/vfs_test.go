@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -90,6 +91,24 @@ func TestEveryFSDoesTheSame(t *testing.T) {
 			}
 			names(t, fsys)
 		})
+	}
+}
+
+// TestHoles: what lies behind the last byte that was written is known to be empty, on Linux also of a real file.
+func TestHoles(t *testing.T) {
+	for name, fsys := range everyFS(t) {
+		f := must[File](t)(fsys.Create("f", 1<<20))
+		must[int](t)(f.WriteAt([]byte("hello"), 100_000))
+		for off, want := range map[int64]int64{0: 98_304, 100_002: 100_002, 200_000: -1, 1 << 20: -1} { // 64 KiB pages and smaller
+			at := must[int64](t)(NextData(f, off))
+			if name == "OS" && want == 98_304 && at > 0 {
+				at = at / 32_768 * 32_768
+			}
+			if at != want && (name != "OS" || runtime.GOOS == "linux") {
+				t.Errorf("%s: behind byte %d there is data at %d, want %d", name, off, at, want)
+			}
+		}
+		f.Close()
 	}
 }
 
@@ -197,8 +216,34 @@ func TestMemAgainstTheSystem(t *testing.T) {
 			if contents(root, sub+"/"+file) != contents(mem, sub+"/"+file) {
 				t.Fatalf("%s: system %q, Mem %q", file, contents(root, sub+"/"+file), contents(mem, sub+"/"+file))
 			}
+			for _, fsys := range []FS{root, mem} {
+				if got := readData(t, fsys, sub+"/"+file); got != contents(fsys, sub+"/"+file) {
+					t.Fatalf("%s: %q where there is data", file, got)
+				}
+			}
 		}
 	})
+}
+
+// readData reads only where NextData finds something.
+func readData(t *rapid.T, fsys FS, name string) string {
+	f, err := fsys.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	size, err := f.Size()
+	b := make([]byte, size)
+	for at := int64(0); err == nil && at < size; at = (at/Page + 1) * Page {
+		if at, err = NextData(f, at); err != nil || at < 0 {
+			break
+		}
+		_, err = f.ReadAt(b[at:min(size, (at/Page+1)*Page)], at)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // use does something with a file, and closes it.
