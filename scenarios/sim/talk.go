@@ -19,7 +19,7 @@ type talk struct {
 	lines   []*talkLine
 	last    int32          // reply that was sent
 	replies map[int32]fate // by reply, which is also the opaque of its request
-	fault   string // the first promise that was broken
+	fault   string         // the first promise that was broken
 }
 
 // fate is what became of a reply.
