@@ -167,7 +167,7 @@ func (n *Node) stop(out *Output) {
 	n.saveOffsets(out)
 	n.saveLate(true, out)
 	n.calls.pending = nil // what a name server that is gone would have answered
-	n.releaseHeld(out)
+	n.releaseHeld(true, out)
 	n.unregisterBroker(out)
 }
 

@@ -6,61 +6,59 @@ import (
 	"holdfast/broker/remoting"
 )
 
-// heldReplies are answers that wait until the name servers know the topics as they were when the answer was given: whoever
-// creates a topic looks for its route next. A producer that does not find it sends to the queues of the template; a consumer
-// that does not find it asks again after 30 s.
+// heldReply is an answer that waits until the name servers know the topics as they were when it was given: whoever creates a topic
+// looks for its route next. A producer that does not find it sends to the queues of the template; a consumer that does not find it asks
+// again after 30 s.
 // Source: AdminBrokerProcessor.updateAndCreateTopic, TopicConfigManager.createTopicInSendMessageMethod, which register before
 // they go on (RocketMQ 5.3.3).
-type heldReplies []Reply
+type heldReply struct {
+	reply  Reply
+	change int64 // of the topic table, which they must know of
+}
 
-// okRegistered answers a request with SUCCESS once no registration is outstanding: every name server has answered, or
-// could not be reached within CallTimeout.
+// hold has an answer wait for the last change of the topic table.
+func (n *Node) hold(r Reply) { n.held = append(n.held, heldReply{r, n.topics.changes}) }
+
+// okRegistered answers a request with SUCCESS once every name server has taken the topics, or could not be reached within CallTimeout.
 func (n *Node) okRegistered(c ConnID, f *remoting.Frame, out *Output) {
 	if f.IsOneway() {
 		return
 	}
-	n.held = append(n.held, Reply{Conn: c, Kind: ReplyFrame, Frame: remoting.AppendReply(nil, f.Form, remoting.ResponseSuccess, f.Opaque, "", nil)})
-	n.releaseHeld(out)
+	n.hold(Reply{Conn: c, Kind: ReplyFrame, Frame: remoting.AppendReply(nil, f.Form, remoting.ResponseSuccess, f.Opaque, "", nil)})
+	n.releaseHeld(false, out)
 }
 
-// releaseHeld gives the held answers out unless a registration is outstanding. More than Limits.Topics are not held.
-func (n *Node) releaseHeld(out *Output) {
-	if n.registering() && len(n.held) <= n.cfg.Limits.Topics {
-		return
-	}
-	out.Replies = append(out.Replies, n.held...)
-	clear(n.held)
-	n.held = n.held[:0]
-}
-
-// holdMakers takes the answers to sends that made their topics back while a registration is outstanding: other sends to these topics
-// are answered before them, as RocketMQ's are.
+// holdMakers takes the answers to sends that made their topics back until the name servers know these; but not where the topics are told later,
+// for a producer that makes many would wait for each of them (see lateTable). Other sends to these topics may be answered before, as RocketMQ's are.
 func (n *Node) holdMakers(out *Output) {
-	if len(out.Replies) == 0 || !n.registering() {
+	if len(out.Replies) == 0 || n.lateTopics.unsaved || !n.untold(n.topics.changes) {
 		return
 	}
-	held := len(n.held)
 	out.Replies = slices.DeleteFunc(out.Replies, func(r Reply) bool {
-		if r.madeTopic {
-			n.held = append(n.held, r)
-			n.held[len(n.held)-1].madeTopic = false
+		made := r.madeTopic
+		if r.madeTopic = false; made {
+			n.hold(r)
 		}
-		return r.madeTopic
+		return made
 	})
-	if len(n.held) > held {
-		n.releaseHeld(out)
+}
+
+// releaseHeld gives the held answers out that wait no longer, or all. More than Limits.Topics are not held.
+func (n *Node) releaseHeld(all bool, out *Output) {
+	free := 0
+	for all = all || len(n.held) > n.cfg.Limits.Topics; free < len(n.held) && (all || !n.untold(n.held[free].change)); free++ {
+		out.Replies = append(out.Replies, n.held[free].reply)
 	}
+	n.held = slices.Delete(n.held, 0, free)
 }
 
-// registering reports whether a name server may not know the topics as they are.
-func (n *Node) registering() bool {
-	return n.lateTopics.unsaved || n.calls.outstanding(remoting.RequestRegisterBroker)
-}
-
-// outstanding reports whether a request with that code has not been answered.
-func (t *callTable) outstanding(code int32) bool {
-	for _, p := range t.pending {
-		if p.code == code {
+// untold reports whether a name server is still to hear of a change of the topic table.
+func (n *Node) untold(change int64) bool {
+	if n.lateTopics.unsaved && change > n.topics.saved {
+		return true
+	}
+	for i := range n.calls.pending {
+		if p := &n.calls.pending[i]; p.code == remoting.RequestRegisterBroker && n.toldUpTo[p.addr] < change {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -134,4 +135,51 @@ func (r *rig) answered(t *testing.T) (opaques []int32) {
 		opaques = append(opaques, r.got[i].Opaque)
 	}
 	return opaques
+}
+
+// TestMakersDoNotHoldEachOther: who makes a topic waits for the registration that has it, not for those of others who make topics without a pause; and in a
+// loop over many topics nobody waits for a table that is written down only now and then.
+func TestMakersDoNotHoldEachOther(t *testing.T) {
+	cfg := rigConfig(durability.AsyncMaster, durability.AsyncFlush, durability.RocketMQ5, 1)
+	cfg.NameServers = []string{"n1"}
+	r := newRig(t, cfg, nil)
+	send := func(i int) (opaques []int32) {
+		r.receive(1, r.sendFrame(fmt.Sprint("T", i), 0, "", "m"))
+		got := r.got
+		r.written()
+		r.got = append(got, r.got...)
+		return r.answered(t)
+	}
+	answer := func() []int32 {
+		call := r.calls[0]
+		r.calls, r.got = r.calls[1:], nil
+		r.step(&Event{Kind: KindAnswered, Call: call.ID, Frame: &remoting.Frame{Flag: remoting.FlagResponse}})
+		return r.answered(t)
+	}
+	r.step(&Event{Kind: KindOpened, Conn: 1, Addr: "127.0.0.1:1"})
+	answer()
+	for i := 1; i <= 20; i++ { // a registration is always under way, and another topic always comes meanwhile
+		if got := send(i); len(got) != 0 {
+			t.Fatalf("topic %d: answered %v before anybody knows it", i, got)
+		}
+		if i > 1 {
+			if got := answer(); !slices.Equal(got, []int32{int32(i - 1)}) {
+				t.Fatalf("the registration of topic %d is answered, and so is %v", i-1, got)
+			}
+		}
+	}
+	answer()
+	held := 0
+	for i := range 500 {
+		if len(send(100+i)) == 0 {
+			held++
+		}
+		for len(r.calls) > 0 {
+			answer()
+		}
+		r.mono += time.Millisecond
+	}
+	if most := 500/100 + laterAbove + 1; held > most {
+		t.Errorf("%d of 500 sends that make topics wait, want %d or fewer", held, most)
+	}
 }

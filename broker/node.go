@@ -59,10 +59,11 @@ type Node struct {
 	calls       callTable
 	saves       saveTable
 	peer        master
-	away        map[string]bool // name servers whose last registration failed
+	away        map[string]bool  // name servers whose last registration failed
+	toldUpTo    map[string]int64 // of name servers: the last change of the topic table that they took, or could not be told
 	stats       stats
 	repOut      replica.Out
-	held        heldReplies
+	held        []heldReply
 	delayed     delayTable
 	backs       []sendingBack
 	inquiries   []*inquiry
@@ -117,7 +118,7 @@ func New(cfg Config, st *store.Store, fsys vfs.FS, rng *rand.Rand) (*Node, error
 		cfg: cfg, contract: cfg.Choice.Contract(), store: st, rng: rng,
 		topics: topicTable{byName: map[string]*topic{}}, groups: groupTable{byName: map[string]*group{}},
 		stats: newStats(), producers: producerTable{clients: map[string]*requester{}}, relays: relayTable{of: map[ConnID]int{}},
-		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{}, joined: map[ConnID]bool{}, away: map[string]bool{},
+		offsets: offsetTable{byKey: map[string]*progress{}}, conns: map[ConnID]string{}, joined: map[ConnID]bool{}, away: map[string]bool{}, toldUpTo: map[string]int64{},
 	}
 	n.storeHost, n.storeHostV6 = message.HostOf(cfg.Addr)
 	if cfg.Choice.Role == durability.Slave {

@@ -21,6 +21,7 @@ type burst struct {
 
 	held    []time.Duration // how long each Step took, while there is room for it
 	refused int             // answers other than SEND_OK
+	auxes   int             // AuxJobs that ran
 }
 
 func newBurst(t testing.TB, flush durability.FlushType, sends, bodyBytes int) *burst {
@@ -70,22 +71,29 @@ func (b *burst) step(ev *Event, answers *int) {
 		b.step(&b.done, answers)
 	}
 	if aux != nil {
+		b.auxes++
 		b.done = Event{Kind: KindAuxDone, Err: aux.Run()}
 		b.step(&b.done, answers)
 	}
 }
 
+// TestAPutAllocatesNothing between two jobs that bring consume queues and keys to disk, which allocate a hundred times each.
 func TestAPutAllocatesNothing(t *testing.T) {
 	for _, flush := range []durability.FlushType{durability.AsyncFlush, durability.SyncFlush} {
 		b := newBurst(t, flush, 64, 1024)
-		for range 400 {
-			b.play()
+		play := func() int {
+			b.r.mono += 5 * time.Millisecond // so that what is in memory comes to disk now and then
+			return b.play()
 		}
-		if got := b.play(); got != 64 || b.refused > 0 {
-			t.Fatalf("%s: %d answers of 64, %d refused", flush, got, b.refused)
+		for plays := 0; b.auxes < 4 && plays < 4000; plays++ {
+			play()
 		}
-		if got := testing.AllocsPerRun(200, func() { b.play() }); got != 0 {
-			t.Errorf("%s: %v allocations for 64 puts", flush, got)
+		before := b.auxes
+		if got := play(); got != 64 || b.refused > 0 || before < 4 {
+			t.Fatalf("%s: %d answers of 64, %d refused, after %d jobs", flush, got, b.refused, before)
+		}
+		if got := testing.AllocsPerRun(20, func() { play() }); got != 0 || b.auxes != before {
+			t.Errorf("%s: %v allocations for 64 puts, %d jobs beside them", flush, got, b.auxes-before)
 		}
 	}
 }

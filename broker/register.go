@@ -13,11 +13,12 @@ type callTable struct {
 }
 
 type pendingCall struct {
-	id    int32
-	code  int32
-	addr  string
-	again bool // what was sent is out of date: to be sent again when answered
-	sent  time.Duration
+	id     int32
+	code   int32
+	addr   string
+	again  bool  // what was sent is out of date: to be sent again when answered
+	change int64 // of a registration: the last change of the topic table that is in it
+	sent   time.Duration
 }
 
 func (t *callTable) len() int { return len(t.pending) }
@@ -100,6 +101,7 @@ func (n *Node) registerAt(addr string, out *Output) {
 		body.Topics.Topics[i].Perm = permitted(body.Topics.Topics[i].Perm, n.cfg.Permission)
 	}
 	n.call(addr, remoting.RequestRegisterBroker, h.Append, body.Append(nil), out)
+	n.calls.pending[len(n.calls.pending)-1].change = n.topics.changes
 }
 
 // permitted returns a topic's perm as routes tell it: with what the broker permits. Source: BrokerController.registerBrokerAll (5.3.3).
@@ -140,8 +142,9 @@ func (n *Node) answered(ev *Event, out *Output) {
 	failed := ev.Err != nil || ev.Frame.Code != remoting.ResponseSuccess
 	switch p.code {
 	case remoting.RequestRegisterBroker:
+		n.toldUpTo[p.addr] = p.change // or it was not to be told
 		n.registered(ev, &p, failed, out)
-		n.releaseHeld(out)
+		n.releaseHeld(false, out)
 	case remoting.RequestGetAllTopicConfig:
 		n.masterTopics(ev, failed, out)
 	case remoting.RequestGetAllConsumerOffset:

@@ -38,6 +38,7 @@ func (t *lateTable) due() time.Duration {
 func (n *Node) topicsChanged(out *Output) {
 	n.topics.version.Counter++
 	n.topics.version.Timestamp = n.now.Wall
+	n.topics.changes++
 	if !n.lateTopics.late(len(n.topics.sorted), n.now.Mono) {
 		n.saveTopics(out)
 	}
@@ -45,6 +46,7 @@ func (n *Node) topicsChanged(out *Output) {
 
 func (n *Node) saveTopics(out *Output) {
 	n.lateTopics.saved(n.now.Mono)
+	n.topics.saved = n.topics.changes
 	table := n.topics.table()
 	n.save(topicsFile, table.Append(nil), out)
 	n.register(out)

@@ -34,6 +34,8 @@ type topicTable struct {
 	byName  map[string]*topic
 	sorted  []*topic
 	version remoting.DataVersion
+	changes int64 // since the start
+	saved   int64 // of these, in the file and in registrations
 }
 
 func (t *topicTable) get(name []byte) *topic { return t.byName[string(name)] }
