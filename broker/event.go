@@ -148,7 +148,7 @@ type Reply struct {
 
 	unique      [56]byte // UNIQ_KEY of the put, 32 bytes or, of a host with an IPv6 address, 56: no slice, so that a put allocates nothing
 	uniqueBytes uint8
-	madeTopic   bool // the put made its topic: see heldReplies
+	madeTopic   bool // the put made its topic: see heldReply
 }
 
 // setUnique has the reply repeat the UNIQ_KEY of its put. A longer one, which no client makes, is left out.

@@ -63,9 +63,10 @@ type benched struct {
 // openRow is an open loop at one rate.
 type openRow struct {
 	*speedRow
-	rate int
-	p99  []float64 // ms, of each pass
-	late []float64 // ms, the generator's p99 in it
+	rate    int
+	p99     []float64 // ms, of each pass
+	service []float64 // ms, the same from the actual sends
+	late    []float64 // ms, the generator's p99 in it
 }
 
 // biggest is the row that saturates: memory belongs to it.
@@ -243,7 +244,8 @@ func (o *openRow) measure(ctx context.Context, nodes Nodes, seed uint64) error {
 		return err
 	}
 	o.opened(sum, o.rate)
-	o.p99, o.late = append(o.p99, quantile(sum.Latency.Response, 99)), append(o.late, quantile(sum.Latency.Late, 99))
+	o.p99, o.service = append(o.p99, quantile(sum.Latency.Response, 99)), append(o.service, quantile(sum.Latency.Service, 99))
+	o.late = append(o.late, quantile(sum.Latency.Late, 99))
 	return nil
 }
 

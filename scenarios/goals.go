@@ -66,8 +66,7 @@ func (b *Bench) pair(own, other *benched) (goals []result.Goal) {
 	for i := range min(len(own.opens), len(other.opens)) {
 		open := own.opens[i]
 		g := goal("p99", fmt.Sprintf("%d msg/s", open.rate), "ms", goalP99)
-		g.Own, g.Other = open.p99, other.opens[i].p99
-		g.Judge(false, open.doubts(), other.opens[i].doubts())
+		judgeP99(&g, open, other.opens[i])
 		goals = append(goals, g)
 	}
 	g := goal("memory", b.Shapes[0].String(), "MiB", goalMemory)
@@ -99,13 +98,37 @@ func degraded(row *speedRow) []string {
 	return nil
 }
 
-// doubts says that the generator's own lateness, or the host, makes a part of the latency.
-func (o *openRow) doubts() (reasons []string) {
+// judgeP99 holds one latency against another. What makes the own one worse than it is leaves open what was missed, what makes the other one worse leaves
+// all open; but where that is the generator's lateness, the other one is counted from the actual sends instead: it is at least that.
+func judgeP99(g *result.Goal, own, other *openRow) {
+	harder, easier := append(own.lateness(), own.stolen()...), other.stolen()
+	g.Own, g.Other = own.p99, other.p99
+	late := other.lateness()
+	if len(late) > 0 {
+		late[0] += ", so its latency is counted from the actual sends"
+		g.Other = other.service
+	}
+	if len(easier) > 0 {
+		easier = append(easier, late...)
+	}
+	g.Judge(false, append(late, harder...), easier)
+	if g.Standing == result.Met {
+		g.Reasons = late
+	}
+}
+
+// lateness says that the generator's own lateness makes a part of the latency.
+func (o *openRow) lateness() []string {
 	_, mid, _ := result.Spread(o.p99)
 	_, behind, _ := result.Spread(o.late)
-	if behind > latenessShare*mid {
-		reasons = append(reasons, fmt.Sprintf("%s: the generator's lateness p99 of %.2f ms is over %.0f%% of the latency p99 of %.2f ms", o.m.System, behind, 100*latenessShare, mid))
+	if behind <= latenessShare*mid {
+		return nil
 	}
+	return []string{fmt.Sprintf("%s: the generator's lateness p99 of %.2f ms is over %.0f%% of the latency p99 of %.2f ms", o.m.System, behind, 100*latenessShare, mid)}
+}
+
+// stolen says that the host makes a part of the latency.
+func (o *openRow) stolen() (reasons []string) {
 	for _, reason := range stolenLatency(o.cell.Stolen) {
 		reasons = append(reasons, fmt.Sprintf("%s: %s", o.m.System, reason))
 	}

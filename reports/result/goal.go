@@ -22,7 +22,7 @@ type Goal struct {
 	Ratio    *Ratio    `json:"ratio,omitzero"` // how many times better; absent where the goal is a figure
 	Target   float64   `json:"target"`         // at least so many times; of a figure: below
 	Standing Standing  `json:"standing"`
-	Reasons  []string  `json:"reasons,omitzero"` // of what is not met, or not known
+	Reasons  []string  `json:"reasons,omitzero"` // of what is not met or not known, and how a figure was counted otherwise
 }
 
 // Ratio is the median over the passes, each paired with the one beside it.
