@@ -135,7 +135,7 @@ func build(t *testing.T, root string, m *mutant) string {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "holdfast")
-	args := []string{"build", "-o", binary}
+	args := []string{"build", "-ldflags=-s -w", "-o", binary}
 	if m != nil {
 		original := filepath.Join(root, m.File)
 		src, err := os.ReadFile(original)
