@@ -53,7 +53,7 @@ func TestRenew(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newProbes(r, "a", "b")
-	id := r.set(Rule{Clog: true})
+	id := r.set(Rule{From: []string{"a"}, Clog: true}) // the other way b may still acknowledge the byte
 	p.send(1)
 	eventually(t, func() bool { c, err := r.c.Counters(id); return err == nil && c.Held == 1 })
 	ns, err := r.c.Renew("b")
