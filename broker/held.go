@@ -45,16 +45,18 @@ func (n *Node) holdMakers(out *Output) {
 
 // releaseHeld gives the held answers out that wait no longer, or all. More than Limits.Topics are not held.
 func (n *Node) releaseHeld(all bool, out *Output) {
+	all = all || len(n.held) > n.cfg.Limits.Topics
 	free := 0
-	for all = all || len(n.held) > n.cfg.Limits.Topics; free < len(n.held) && (all || !n.untold(n.held[free].change)); free++ {
+	for free < len(n.held) && (all || !n.untold(n.held[free].change)) {
 		out.Replies = append(out.Replies, n.held[free].reply)
+		free++
 	}
 	n.held = slices.Delete(n.held, 0, free)
 }
 
 // untold reports whether a name server is still to hear of a change of the topic table.
 func (n *Node) untold(change int64) bool {
-	if n.lateTopics.unsaved && change > n.topics.saved {
+	if change > n.topics.saved {
 		return true
 	}
 	for i := range n.calls.pending {

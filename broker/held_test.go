@@ -90,21 +90,6 @@ func TestSendThatMakesItsTopicIsAnsweredWhenRegistered(t *testing.T) {
 	cfg.NameServers = []string{"n1", "n2"}
 	r := newRig(t, cfg, nil)
 	r.node.topics.put(remoting.TopicConfig{Name: "Known", ReadQueues: 1, WriteQueues: 1, Perm: 6})
-	answer := func(err error) (opaques []int32) {
-		t.Helper()
-		call := r.calls[0]
-		r.calls, r.got = r.calls[1:], nil
-		r.step(&Event{Kind: KindAnswered, Call: call.ID, Frame: &remoting.Frame{Flag: remoting.FlagResponse}, Err: err})
-		return r.answered(t)
-	}
-	send := func(topic string) (opaques []int32) {
-		t.Helper()
-		r.receive(1, r.sendFrame(topic, 0, "", "m"))
-		got := r.got
-		r.written()
-		r.got = append(got, r.got...)
-		return r.answered(t)
-	}
 	expect := func(when string, got []int32, want ...int32) {
 		t.Helper()
 		if !slices.Equal(got, want) {
@@ -112,25 +97,42 @@ func TestSendThatMakesItsTopicIsAnsweredWhenRegistered(t *testing.T) {
 		}
 	}
 	r.step(&Event{Kind: KindOpened, Conn: 1, Addr: "127.0.0.1:1"}) // the first registrations go out
-	expect("one name server has answered the first registration", answer(nil))
-	expect("both have", answer(nil))
-	expect("the send that makes T", send("T")) // 1
-	expect("another one to T", send("T"), 2)
-	expect("one name server knows T", answer(nil))
-	expect("a topic that is there from the start", send("Known"), 3)
-	expect("the other cannot be reached", answer(errors.New("connection refused")), 1)
-	expect("once T is known", send("T"), 4)
+	expect("one name server has answered the first registration", r.told(nil))
+	expect("both have", r.told(nil))
+	expect("the send that makes T", r.sent("T")) // 1
+	expect("another one to T", r.sent("T"), 2)
+	expect("one name server knows T", r.told(nil))
+	expect("a topic that is there from the start", r.sent("Known"), 3)
+	expect("the other cannot be reached", r.told(errors.New("connection refused")), 1)
+	expect("once T is known", r.sent("T"), 4)
 	if len(r.calls) != 0 {
 		t.Errorf("%d calls too many", len(r.calls))
 	}
 }
 
+// told answers the first call of the node, and returns the sends that are answered for it.
+func (r *rig) told(err error) (opaques []int32) {
+	r.t.Helper()
+	call := r.calls[0]
+	r.calls, r.got = r.calls[1:], nil
+	r.step(&Event{Kind: KindAnswered, Call: call.ID, Frame: &remoting.Frame{Flag: remoting.FlagResponse}, Err: err})
+	return r.answered()
+}
+
+// sent sends a message that is written at once, and returns the sends that are answered then.
+func (r *rig) sent(topic string) (opaques []int32) {
+	r.t.Helper()
+	r.receive(1, r.sendFrame(topic, 0, "", "m"))
+	r.written()
+	return r.answered()
+}
+
 // answered returns the opaques of the SEND_OK among the replies, and takes nothing else for an answer.
-func (r *rig) answered(t *testing.T) (opaques []int32) {
-	t.Helper()
+func (r *rig) answered() (opaques []int32) {
+	r.t.Helper()
 	for i := range r.got {
 		if r.got[i].Kind != ReplyPut || r.got[i].Code != remoting.ResponseSuccess {
-			t.Errorf("an answer that is no SEND_OK: %s", r.describe(&r.got[i]))
+			r.t.Errorf("an answer that is no SEND_OK: %s", r.describe(&r.got[i]))
 		}
 		opaques = append(opaques, r.got[i].Opaque)
 	}
@@ -143,39 +145,26 @@ func TestMakersDoNotHoldEachOther(t *testing.T) {
 	cfg := rigConfig(durability.AsyncMaster, durability.AsyncFlush, durability.RocketMQ5, 1)
 	cfg.NameServers = []string{"n1"}
 	r := newRig(t, cfg, nil)
-	send := func(i int) (opaques []int32) {
-		r.receive(1, r.sendFrame(fmt.Sprint("T", i), 0, "", "m"))
-		got := r.got
-		r.written()
-		r.got = append(got, r.got...)
-		return r.answered(t)
-	}
-	answer := func() []int32 {
-		call := r.calls[0]
-		r.calls, r.got = r.calls[1:], nil
-		r.step(&Event{Kind: KindAnswered, Call: call.ID, Frame: &remoting.Frame{Flag: remoting.FlagResponse}})
-		return r.answered(t)
-	}
 	r.step(&Event{Kind: KindOpened, Conn: 1, Addr: "127.0.0.1:1"})
-	answer()
+	r.told(nil)
 	for i := 1; i <= 20; i++ { // a registration is always under way, and another topic always comes meanwhile
-		if got := send(i); len(got) != 0 {
+		if got := r.sent(fmt.Sprint("T", i)); len(got) != 0 {
 			t.Fatalf("topic %d: answered %v before anybody knows it", i, got)
 		}
 		if i > 1 {
-			if got := answer(); !slices.Equal(got, []int32{int32(i - 1)}) {
+			if got := r.told(nil); !slices.Equal(got, []int32{int32(i - 1)}) {
 				t.Fatalf("the registration of topic %d is answered, and so is %v", i-1, got)
 			}
 		}
 	}
-	answer()
+	r.told(nil)
 	held := 0
 	for i := range 500 {
-		if len(send(100+i)) == 0 {
+		if len(r.sent(fmt.Sprint("T", 100+i))) == 0 {
 			held++
 		}
 		for len(r.calls) > 0 {
-			answer()
+			r.told(nil)
 		}
 		r.mono += time.Millisecond
 	}

@@ -73,14 +73,13 @@ func queueName(dir string, base int64) string { return fmt.Sprintf("%s/%020d", d
 // be due earlier when much is appended.
 func (s *Store) AuxDue() time.Duration {
 	j := &s.aux
-	if s.expire.to != 0 && !j.taken && s.err == nil && !s.truncate.taken {
-		return 1
-	}
-	if j.taken || s.err != nil || s.truncate.taken || !s.auxWaits() {
+	switch {
+	case j.taken || s.err != nil || s.truncate.taken:
 		return 0
-	}
-	if j.hurried {
+	case s.expire.to != 0 || j.hurried:
 		return 1
+	case !s.auxWaits():
+		return 0
 	}
 	return max(1, j.lastRun+s.cfg.CheckpointEvery)
 }
@@ -88,7 +87,7 @@ func (s *Store) AuxDue() time.Duration {
 // auxWaits reports whether there is something that a timed AuxJob brings to disk.
 func (s *Store) auxWaits() bool {
 	end := s.syncedRecords()
-	return s.aux.hurried || end > s.saved.synced || len(s.dirty) > 0 && s.dirty[0].phys < end
+	return end > s.saved.synced || len(s.dirty) > 0 && s.dirty[0].phys < end
 }
 
 // TakeAux returns the job that is due at now (any clock that does not go back, the same at every call), or nil. At most
