@@ -14,12 +14,12 @@ import (
 // sends them to one after the other, also to those that are no master or are gone. What is held against the brokers: a reply goes to the asker
 // and is answered at most once, and SUCCESS means that the asker has taken it.
 type talk struct {
-	l       *loop
-	w       *wire
-	lines   []*talkLine
-	last    int32          // reply that was sent
-	replies map[int32]fate // by reply, which is also the opaque of its request
-	fault   string         // the first promise that was broken
+	l        *loop
+	w        *wire
+	repliers []*talkLine
+	last     int32           // reply that was sent
+	replies  map[int32]*fate // by reply, which is also the opaque of its request
+	fault    string          // the first promise that was broken
 }
 
 // fate is what became of a reply.
@@ -52,13 +52,12 @@ const (
 
 // startTalk has asker and replier connect to all brokers.
 func startTalk(c *Cluster) *talk {
-	t := &talk{l: c.l, w: c.w, replies: map[int32]fate{}}
+	t := &talk{l: c.l, w: c.w, replies: map[int32]*fate{}}
 	for _, m := range c.members {
-		for _, asker := range []bool{true, false} {
-			k := &talkLine{t: t, m: m, to: c.address(m), asker: asker}
-			t.lines = append(t.lines, k)
-			k.connect()
-		}
+		asker, replier := &talkLine{t: t, m: m, to: c.address(m), asker: true}, &talkLine{t: t, m: m, to: c.address(m)}
+		t.repliers = append(t.repliers, replier)
+		asker.connect()
+		replier.connect()
 	}
 	t.l.after(t.pause(), t.reply)
 	return t
@@ -75,12 +74,12 @@ func (t *talk) broken(format string, args ...any) {
 // reply sends the next reply on a connection of the replier.
 func (t *talk) reply() {
 	t.l.after(t.pause(), t.reply)
-	k := t.lines[2*t.l.rng.IntN(len(t.lines)/2)+1]
+	k := t.repliers[t.l.rng.IntN(len(t.repliers))]
 	if k.end == nil {
 		return
 	}
 	t.last++
-	t.replies[t.last] = fate{}
+	t.replies[t.last] = &fate{}
 	properties := message.AppendProperty(nil, message.PropertyReplyToClient, talkerID)
 	h := remoting.SendHeader{ProducerGroup: []byte("repliers"), Topic: []byte(talkTopic), DefaultTopic: []byte("TBW102"), DefaultTopicQueueNums: 1,
 		Properties: properties, MaxReconsumeTimes: remoting.NoLimit, BornTimestamp: t.l.now.Milliseconds()}
@@ -101,22 +100,22 @@ func (k *talkLine) connect() {
 	t := k.t
 	k.attempt++
 	attempt := k.attempt
-	over := func() bool { return k.attempt != attempt }
-	again := func() {
-		if !over() {
-			k.connect()
-		}
-	}
-	t.l.after(talkDialLimit, func() {
-		if k.end == nil {
-			again()
-		}
-	})
-	t.w.dial(t.w.hosts[1], k, k.to, over, func(e *end) {
+	k.again(talkDialLimit)
+	t.w.dial(t.w.hosts[1], k, k.to, func() bool { return k.attempt != attempt }, func(e *end) {
 		if k.end = e; e == nil {
-			t.l.after(talkAgain, again)
+			k.again(talkAgain)
 		} else if k.asker {
 			k.beat(e)
+		}
+	})
+}
+
+// again connects after a while, unless there is a connection by then, or another attempt.
+func (k *talkLine) again(after time.Duration) {
+	attempt := k.attempt
+	k.t.l.after(after, func() {
+		if k.end == nil && k.attempt == attempt {
+			k.connect()
 		}
 	})
 }
@@ -140,12 +139,7 @@ func (k *talkLine) hungUp(e *end) {
 // hangUp forgets the connection, and makes another one soon.
 func (k *talkLine) hangUp() {
 	k.end, k.in = nil, nil
-	attempt := k.attempt
-	k.t.l.after(talkAgain, func() {
-		if k.attempt == attempt {
-			k.connect()
-		}
-	})
+	k.again(talkAgain)
 }
 
 func (k *talkLine) received(e *end, b []byte) {
@@ -179,8 +173,8 @@ func (k *talkLine) pushed(f *remoting.Frame) {
 	t := k.t
 	reply, err := strconv.ParseInt(string(f.Body), 10, 32)
 	id := int32(reply)
-	got, sent := t.replies[id]
-	if err != nil || !sent || f.Code != remoting.RequestPushReplyMessageToClient || !k.asker {
+	got := t.replies[id]
+	if err != nil || got == nil || f.Code != remoting.RequestPushReplyMessageToClient || !k.asker {
 		t.broken("%s asks for %s with the body %q, which nobody sent", k.m.name, f.CodeName(), f.Body)
 		return
 	}
@@ -188,17 +182,12 @@ func (k *talkLine) pushed(f *remoting.Frame) {
 		t.broken("%s hands out reply %d twice", k.m.name, id)
 	}
 	got.pushed = true
-	t.replies[id] = got
 	end, opaque, form := k.end, f.Opaque, f.Form
 	answer := func(code int32) {
 		if k.end != end {
 			return
 		}
-		if code == remoting.ResponseSuccess {
-			got := t.replies[id]
-			got.taken = true
-			t.replies[id] = got
-		}
+		got.taken = got.taken || code == remoting.ResponseSuccess
 		end.send(remoting.AppendReply(nil, form, code, opaque, "", nil))
 	}
 	switch n := t.l.rng.IntN(20); {
@@ -218,10 +207,12 @@ func (k *talkLine) pushed(f *remoting.Frame) {
 // answered holds the answer to a reply against what became of it.
 func (k *talkLine) answered(f *remoting.Frame) {
 	t, id := k.t, f.Opaque
-	got, sent := t.replies[id]
-	switch {
-	case !sent:
+	got := t.replies[id]
+	if got == nil {
 		t.broken("%s answers %d, which nobody sent", k.m.name, id)
+		return
+	}
+	switch {
 	case got.answered:
 		t.broken("%s answers reply %d twice", k.m.name, id)
 	case f.Code == remoting.ResponseSuccess && !got.taken:
@@ -232,5 +223,4 @@ func (k *talkLine) answered(f *remoting.Frame) {
 		t.l.trace.mark(markReplyRefused)
 	}
 	got.answered = true
-	t.replies[id] = got
 }
